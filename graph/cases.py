@@ -1,0 +1,19 @@
+"""The cases that a run shows, read anew: a case deleted meanwhile is shown no more."""
+
+from collections.abc import Sequence
+
+from memento.graph.parts import Run
+from memento.graph.state import State
+from memento.memory import Case, Shown
+
+
+def shown_cases(state: State, run: Run) -> list[Case]:
+    """The run's cases in the order of their ranks, of those that are still there."""
+    ids = [str(slot["case_id"]) for slot in state["retrieved"]]
+    found = run.policy.bank.get_many(ids, run.context.namespace)
+    return [found[case_id] for case_id in ids if case_id in found]
+
+
+def with_use(retrieved: Sequence[Shown], used: dict[str, bool | None]) -> list[Shown]:
+    """The slots with what is now known of their use."""
+    return [Shown(**slot).told(used=used.get(slot["case_id"])) for slot in retrieved]

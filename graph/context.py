@@ -1,0 +1,74 @@
+"""What one run may set."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+from memento.memory.errors import UsageError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What one run may set; what is None is as the graph was built."""
+
+    planner: str | None = None
+    """The model that plans, as "provider:model" or "local"."""
+    executor: str | None = None
+    """The model that carries subtasks out."""
+    judge: str | None = None
+    """The model that judges answers where there is no reference."""
+    policy: str | None = None
+    """How cases are chosen: auto, none, similarity or kernel."""
+    k: int | None = None
+    """At most so many cases are shown."""
+    namespace: str | None = None
+    """Whose memory it is. Namespaces do not see each other."""
+    learn: bool | None = None
+    """Off: the run teaches nothing, adds no case, and the choice does not explore."""
+    grow: bool | None = None
+    """Off: the run adds no case; its outcome still teaches the choice."""
+    tool_calls: str | None = None
+    """auto, native, or json for models without tool calls of their own."""
+    max_cycles: int | None = None
+    """Plans a run may carry out."""
+    max_subtasks: int | None = None
+    """Subtasks a plan may have."""
+    max_tool_calls: int | None = None
+    """Tool calls a subtask may make."""
+    max_model_calls: int | None = None
+    """Model calls a run may make."""
+    timeout: float | None = None
+    """Seconds a run may take."""
+
+    @classmethod
+    def from_runtime(cls, runtime: Any) -> Self:
+        """The run's context. As a subgraph the graph is handed its parent's, which may be anything: of
+        that, only a Context or a mapping with these names counts."""
+        given = getattr(runtime, "context", None)
+        if isinstance(given, cls):
+            return given
+        if isinstance(given, Mapping):
+            names = {f.name for f in fields(cls)}
+            return cls(**{name: value for name, value in given.items() if name in names})
+        return cls()
+
+    def over(self, defaults: "Context") -> "Context":
+        """This context, with `defaults` where it says nothing.
+
+        Raises:
+            UsageError: a value cannot be meant.
+        """
+        mine = {name: value for name, value in asdict(self).items() if value is not None}
+        merged = Context(**{**asdict(defaults), **mine})
+        merged.check()
+        return merged
+
+    def check(self) -> None:
+        for name in ("k", "max_cycles", "max_subtasks", "max_tool_calls", "max_model_calls"):
+            value, least = getattr(self, name), 0 if name == "k" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UsageError(f"{name} is a whole number from {least}, not {value!r}")
+        if not isinstance(self.timeout, int | float) or not self.timeout > 0:
+            raise UsageError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
+        if self.tool_calls not in {"auto", "native", "json"}:
+            raise UsageError(f"tool_calls is auto, native or json, not {self.tool_calls!r}")

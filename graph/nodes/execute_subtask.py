@@ -1,0 +1,71 @@
+"""Carry out the next subtask."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+from langchain_core.messages import AnyMessage, SystemMessage
+
+from memento.graph import prompts, render
+from memento.graph.cases import shown_cases
+from memento.graph.executor import ExecutorContext, ExecutorGraph, ExecutorState, start
+from memento.graph.parts import Run
+from memento.graph.state import State, Update, give_up
+from memento.graph.structured import ServiceError
+from memento.memory import Step
+
+
+def execute_subtask(executor: ExecutorGraph) -> Callable[[State, Run], Awaitable[Update]]:
+    """The node over an executor."""
+
+    async def node(state: State, run: Run) -> Update:
+        subtask = state["plan"][state["position"]]
+        try:
+            async with asyncio.timeout(state["deadline"] - time.time()):
+                messages = await asyncio.to_thread(_messages, subtask, state, run)
+                done = await executor.ainvoke(start(messages, state["usage"]), context=_context(run))
+        except TimeoutError:
+            return give_up(f"reached {run.context.timeout:g} seconds")
+        except ServiceError as error:
+            return give_up(f"the executor's model failed ({error})", failed=True)
+        return _update(subtask, done, state, run)
+
+    return node
+
+
+def _messages(subtask: str, state: State, run: Run) -> list[AnyMessage]:
+    cases = shown_cases(state, run)
+    earlier = state["trajectory"][state["plan_starts_at"] :]
+    return [
+        SystemMessage(prompts.executor_system(run.parts.tools, native=run.native_tools)),
+        *render.executor_turns(cases, native=run.native_tools),
+        render.subtask_turn(subtask, earlier),
+    ]
+
+
+def _context(run: Run) -> ExecutorContext:
+    return ExecutorContext(
+        model=run.executor,
+        native=run.native_tools,
+        max_tool_calls=run.context.max_tool_calls or 1,
+        max_model_calls=run.context.max_model_calls or 1,
+    )
+
+
+def _update(subtask: str, done: ExecutorState, state: State, run: Run) -> Update:
+    """Take the step down; a finished plan whose last result is the answer ends the run."""
+    failed = done["result"] is None
+    result = f"no result: {done['problem']}" if failed else str(done["result"])
+    trajectory = [*state["trajectory"], Step(subtask=subtask, tool_calls=done["calls"], result=result)]
+    position = state["position"] + 1
+    update: Update = {
+        "trajectory": trajectory,
+        "position": position,
+        "usage": done["usage"],
+        "step_failed": failed,
+    }
+    if failed and done["usage"]["model_calls"] >= (run.context.max_model_calls or 1):
+        return {**update, **give_up(done["problem"])}
+    if not failed and position == len(state["plan"]) and state["last_is_answer"]:
+        return {**update, "answer": result, "status": "answered"}
+    return update

@@ -1,0 +1,123 @@
+"""Plan the task, or answer it."""
+
+import asyncio
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from langgraph.config import get_stream_writer
+
+from memento.graph import prompts, render
+from memento.graph.cases import shown_cases
+from memento.graph.parts import Run
+from memento.graph.state import State, Update, add_usage, give_up
+from memento.graph.structured import Reply, ServiceError, ask, clean
+from memento.memory import Case
+
+_TRIES = 2
+
+
+async def plan(state: State, run: Run) -> Update:
+    """Ask the planner for subtasks or the answer, with the cases and the results so far."""
+    cases = await asyncio.to_thread(shown_cases, state, run)
+    last = state["cycle"] >= (run.context.max_cycles or 1)
+    messages = _messages(state, run, cases, last=last)
+    allowed = 0 if last else run.context.max_subtasks or 1
+    schema = plan_schema(allowed, citing=run.planner.native_tools and bool(cases))
+    usage = state["usage"]
+    problem = ""
+    for _ in range(_TRIES):
+        if usage["model_calls"] >= (run.context.max_model_calls or 1):
+            return {**give_up(f"reached {run.context.max_model_calls} model calls"), "usage": usage}
+        try:
+            async with asyncio.timeout(state["deadline"] - time.time()):
+                reply = await ask(run.planner, messages, schema)
+        except TimeoutError:
+            return {**give_up(f"reached {run.context.timeout:g} seconds"), "usage": usage}
+        except ServiceError as error:
+            return {**give_up(f"the planner's model failed ({error})", failed=True), "usage": usage}
+        usage = add_usage(usage, reply.usage)
+        update, problem = _understood(reply, state, run, cases, last=last)
+        if update is not None:
+            get_stream_writer()({"event": "plan", "plan": update.get("plan"), "answer": update.get("answer")})
+            return {**update, "usage": usage}
+        messages = [*messages, HumanMessage(prompts.BROKEN.format(problem=problem))]
+    return {**give_up(f"the planner gave no usable plan: {problem}"), "usage": usage}
+
+
+def plan_schema(max_subtasks: int, *, citing: bool) -> dict[str, Any]:
+    """The JSON schema of the planner's reply; with no subtasks left to give it asks for the answer. Every
+    property is required, as strict modes ask."""
+    properties: dict[str, Any] = {
+        "subtasks": {"type": "array", "items": {"type": "string"}, "maxItems": max_subtasks},
+        "answer": {"type": ["string", "null"] if max_subtasks else "string"},
+        "last_result_is_answer": {"type": "boolean"},
+    }
+    if citing:
+        properties["used_cases"] = {"type": "array", "items": {"type": "integer"}, "maxItems": 64}
+    return {
+        "title": "plan",
+        "description": "The subtasks to carry out next, or the answer.",
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _messages(state: State, run: Run, cases: Sequence[Case], *, last: bool) -> list[AnyMessage]:
+    citing = run.planner.native_tools
+    messages: list[AnyMessage] = [
+        SystemMessage(prompts.planner_system(run.parts.tools, citing=citing)),
+        *render.planner_turns(cases, numbered=citing),
+        render.task_turn(state["question"], cases),
+    ]
+    if state["trajectory"]:
+        done = [step["subtask"] for step in state["trajectory"]]
+        messages.append(AIMessage(render.plan_json(done, None, last_is_answer=False)))
+        what_next = prompts.ANSWER_NOW if last else prompts.NEXT
+        messages.append(HumanMessage(f"{render.results_text(state['trajectory'])}\n{what_next}"))
+    return messages
+
+
+def _understood(
+    reply: Reply, state: State, run: Run, cases: Sequence[Case], *, last: bool
+) -> tuple[Update | None, str]:
+    """The update that a reply asks for, or None and what is wrong with it."""
+    if reply.value is None:
+        return None, reply.problem
+    subtasks, answer = reply.value.get("subtasks"), reply.value.get("answer")
+    if subtasks is None:
+        subtasks = []
+    if not isinstance(subtasks, list) or not all(isinstance(subtask, str) for subtask in subtasks):
+        return None, '"subtasks" is not a list of texts'
+    subtasks = [clean(subtask.strip(), limit=2000) for subtask in subtasks]
+    subtasks = [subtask for subtask in subtasks if subtask][: run.context.max_subtasks]
+    cited = _cited(reply.value.get("used_cases"), cases, state.get("cited"))
+    if subtasks and not last:
+        return {
+            "plan": subtasks,
+            "position": 0,
+            "cycle": state["cycle"] + 1,
+            "plan_starts_at": len(state["trajectory"]),
+            "last_is_answer": reply.value.get("last_result_is_answer") is True,
+            "cited": cited,
+        }, ""
+    if isinstance(answer, int | float) and not isinstance(answer, bool):
+        answer = json.dumps(answer)
+    answer = clean(answer.strip()) if isinstance(answer, str) else ""
+    if answer and (not subtasks or last):
+        return {"answer": answer, "status": "answered", "cited": cited}, ""
+    if last and subtasks:
+        return give_up(f"reached {run.context.max_cycles} plans without an answer"), ""
+    return None, 'there are neither "subtasks" nor an "answer"'
+
+
+def _cited(numbers: Any, cases: Sequence[Case], before: list[str] | None) -> list[str] | None:
+    """The ids of the cases that the planner says it used, in this plan or before; None: it did not say."""
+    if not isinstance(numbers, list):
+        return before
+    valid = [n for n in numbers if isinstance(n, int) and not isinstance(n, bool) and 1 <= n <= len(cases)]
+    return list(dict.fromkeys([*(before or []), *(cases[n - 1].id for n in valid)]))

@@ -1,0 +1,88 @@
+"""Begin a run, and choose the cases to show."""
+
+import asyncio
+import time
+from typing import Any
+
+from langchain_core.messages import HumanMessage
+from langgraph.config import get_stream_writer
+
+from memento.graph.parts import Run
+from memento.graph.state import State, Update, no_usage
+from memento.graph.structured import clean
+from memento.memory import Selection
+from memento.memory.case import utc_now
+from memento.memory.errors import UsageError
+
+MAX_TASK = 100_000
+
+
+async def retrieve_case(state: State, run: Run) -> Update:
+    """Take the input over, reset what an earlier run on this thread left, and select cases for the task."""
+    task = task_of(state)
+    selection = await asyncio.to_thread(_select, task, run)
+    get_stream_writer()({"event": "cases", "arm": selection.arm, "cases": selection.cases})
+    given = "task" in state and bool(state["task"])
+    return {
+        "question": task,
+        "expected": state.get("reference"),
+        "run_id": selection.run_id,
+        "started_at": utc_now(),
+        "deadline": time.time() + float(run.context.timeout or 0),
+        "selection": _plain(selection),
+        "retrieved": selection.cases,
+        "cited": None,
+        "cycle": 0,
+        "plan": [],
+        "position": 0,
+        "last_is_answer": False,
+        "plan_starts_at": 0,
+        "step_failed": False,
+        "trajectory": [],
+        "answer": "",
+        "status": "running",
+        "usage": no_usage(),
+        "reward": None,
+        "evaluation": {},
+        "case_id": None,
+        "messages": [HumanMessage(task)] if given else [],
+    }
+
+
+def task_of(state: State) -> str:
+    """The task, or else the text of the last human message.
+
+    Raises:
+        UsageError: there is neither, or it is too long.
+    """
+    task: Any = state.get("task")
+    if not task:
+        humans = [message for message in state.get("messages") or [] if isinstance(message, HumanMessage)]
+        task = str(humans[-1].text) if humans else ""
+    if not isinstance(task, str):
+        raise UsageError(f"a task is a text, not {type(task).__name__}")
+    task = clean(task.strip(), limit=MAX_TASK + 1)
+    if not task:
+        raise UsageError("a task is a text that is not empty")
+    if len(task) > MAX_TASK:
+        raise UsageError(f"a task has at most {MAX_TASK:,} characters")
+    return task
+
+
+def _select(task: str, run: Run) -> Selection:
+    policy, context = run.policy, run.context
+    return policy.select(
+        policy.bank.embed([task])[0],
+        namespace=context.namespace,
+        explore=bool(context.learn),
+        k=context.k,
+    )
+
+
+def _plain(selection: Selection) -> dict[str, Any]:
+    """The selection as plain data. The vector is left to the encoder, which remembers it."""
+    names = ("run_id", "number", "namespace", "policy", "arm", "arm_propensity", "stop_propensity")
+    return {
+        **{name: getattr(selection, name) for name in names},
+        "candidates": [list(candidate) for candidate in selection.candidates],
+    }

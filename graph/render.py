@@ -1,0 +1,134 @@
+"""How cases become conversation turns: a task, then what worked. A small frozen model follows turns where
+it ignores the same cases as a block of text. Failed cases become short warnings instead."""
+
+import json
+from collections.abc import Sequence
+
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+
+from memento.memory import Case, Step, ToolCall
+
+_LONG = 1500
+_WARNINGS = 3
+
+
+def planner_turns(cases: Sequence[Case], *, numbered: bool) -> list[AnyMessage]:
+    """One exchange a case: the task, and the plan that worked, or the answer where it needed no plan."""
+    turns: list[AnyMessage] = []
+    for number, case in enumerate(cases, start=1):
+        if case.outcome == "failure":
+            continue
+        label = f"[{number}] " if numbered else ""
+        turns.append(HumanMessage(f"{label}{task_line(case.task)}"))
+        turns.extend(_plan_turns(case))
+    return turns
+
+
+def task_turn(task: str, cases: Sequence[Case]) -> HumanMessage:
+    """The task itself, after short warnings from the failed cases."""
+    return HumanMessage(f"{_warnings(cases)}{task_line(task)}")
+
+
+def executor_turns(cases: Sequence[Case], *, native: bool) -> list[AnyMessage]:
+    """The steps of the cases that worked, each as the subtask and the tool calls that carried it out."""
+    turns: list[AnyMessage] = []
+    for number, case in enumerate(cases):
+        if case.outcome == "failure":
+            continue
+        for position, step in enumerate(case.trajectory):
+            calls = [call for call in step["tool_calls"] if not call["error"]]
+            if not calls:
+                continue
+            turns.append(HumanMessage(subtask_text(step["subtask"], case.trajectory[:position])))
+            turns.extend(_native_calls(step, calls, number) if native else _json_calls(calls))
+    return turns
+
+
+def subtask_turn(subtask: str, earlier: Sequence[Step]) -> HumanMessage:
+    return HumanMessage(subtask_text(subtask, earlier))
+
+
+def task_line(task: str) -> str:
+    return f"Task: {task}"
+
+
+def subtask_text(subtask: str, earlier: Sequence[Step]) -> str:
+    """A subtask with the results of those before it in the same plan."""
+    if not earlier:
+        return f"Subtask: {subtask}"
+    results = "; ".join(_short(step["result"]) for step in earlier)
+    return f"Subtask: {subtask}\nResult so far: {results}"
+
+
+def results_text(steps: Sequence[Step]) -> str:
+    lines = (f"{n}. {step['subtask']}: {_short(step['result'])}" for n, step in enumerate(steps, start=1))
+    return "Results:\n" + "\n".join(lines)
+
+
+def plan_json(subtasks: Sequence[str], answer: str | None, *, last_is_answer: bool) -> str:
+    plan = {"subtasks": list(subtasks), "answer": answer, "last_result_is_answer": last_is_answer}
+    return json.dumps(plan, ensure_ascii=False)
+
+
+def call_json(call: ToolCall, *, done: bool) -> str:
+    body = {"call": {"tool": call["name"], "args": call["args"]}, "done": done}
+    return json.dumps(body, ensure_ascii=False)
+
+
+def tool_result_text(result: str) -> str:
+    return f"Result: {result}"
+
+
+def _plan_turns(case: Case) -> list[AnyMessage]:
+    if not case.plan:
+        return [AIMessage(plan_json([], case.answer, last_is_answer=False))]
+    direct = bool(case.trajectory) and case.trajectory[-1]["result"] == case.answer
+    plan = AIMessage(plan_json(case.plan, None, last_is_answer=direct or not case.trajectory))
+    if direct or not case.trajectory:
+        return [plan]
+    return [
+        plan,
+        HumanMessage(results_text(case.trajectory)),
+        AIMessage(plan_json([], case.answer, last_is_answer=False)),
+    ]
+
+
+def _json_calls(calls: Sequence[ToolCall]) -> list[AnyMessage]:
+    turns: list[AnyMessage] = []
+    for position, call in enumerate(calls):
+        last = position == len(calls) - 1
+        turns.append(AIMessage(call_json(call, done=last)))
+        if not last:
+            turns.append(HumanMessage(tool_result_text(_short(call["result"]))))
+    return turns
+
+
+def _native_calls(step: Step, calls: Sequence[ToolCall], number: int) -> list[AnyMessage]:
+    turns: list[AnyMessage] = []
+    for position, call in enumerate(calls):
+        call_id = f"case{number}_{position}_{len(turns)}"
+        turns.append(AIMessage("", tool_calls=[{"name": call["name"], "args": call["args"], "id": call_id}]))
+        turns.append(ToolMessage(_short(call["result"]), tool_call_id=call_id))
+    turns.append(AIMessage(_short(step["result"])))
+    return turns
+
+
+def _warnings(cases: Sequence[Case]) -> str:
+    failed = [case for case in cases if case.outcome == "failure"][:_WARNINGS]
+    if not failed:
+        return ""
+    lines = "\n".join(f"- {_short(case.task, 200)}: {_attempt(case)}" for case in failed)
+    return f"Past attempts that failed; do not repeat them:\n{lines}\n\n"
+
+
+def _attempt(case: Case) -> str:
+    calls = "; ".join(
+        f"{call['name']}({_short(json.dumps(call['args'], ensure_ascii=False), 120)})"
+        for step in case.trajectory
+        for call in step["tool_calls"]
+    )
+    return f"tried {_short(calls or '; '.join(case.plan) or 'no plan', 300)}"
+
+
+def _short(text: str, limit: int = _LONG) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"

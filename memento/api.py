@@ -1,0 +1,144 @@
+"""The front door: from settings to parts, and from parts to a graph."""
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from memento.errors import UsageError
+from memento.settings import Settings, default_models, load_settings
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.tools import BaseTool
+    from langgraph.types import Checkpointer
+
+    from memento.graph import Agent, Context, Evaluator
+    from memento.memory import CaseBank, Policy
+
+
+def build_graph(
+    settings: Settings | None = None,
+    tools: "Sequence[BaseTool] | None" = None,
+    evaluator: "Evaluator | None" = None,
+    bank: "CaseBank | None" = None,
+    checkpointer: "Checkpointer" = None,
+) -> "Agent":
+    """The agent as a compiled LangGraph graph. Nothing is opened before its first run.
+
+    `tools` are the whole set; None is the built-in one. `evaluator(run)` gives a reward in [0, 1], an
+    Evaluation or None for unknown. With `bank`, its home is the run's.
+
+    Raises:
+        UsageError: the settings cannot be meant, or name another home than the bank's.
+    """
+    from memento.evaluators import default_evaluator
+    from memento.graph import Parts, compile_agent
+    from memento.models import model_source
+
+    chosen = default_models(load_settings() if settings is None else settings)
+    context, objects = _defaults(chosen)
+    if bank is not None:
+        context = _of_bank(context, chosen, bank)
+    model = model_source(objects)
+    parts = Parts(
+        defaults=context,
+        model=model,
+        policy=_policies(chosen, bank),
+        tools=list(ready_tools(chosen) if tools is None else tools),
+        evaluate=default_evaluator(evaluator, model),
+    )
+    return compile_agent(parts, checkpointer)
+
+
+def as_tool(
+    graph: "Agent",
+    name: str = "memento",
+    description: str = "Solve a task with an agent that remembers what worked before. Give the whole task.",
+) -> "BaseTool":
+    """The agent as a LangChain tool with one argument, `task`, that returns the answer."""
+    from langchain_core.tools import StructuredTool
+
+    def run(task: str) -> str:
+        return str(graph.invoke({"task": task})["answer"])
+
+    async def arun(task: str) -> str:
+        return str((await graph.ainvoke({"task": task}))["answer"])
+
+    return StructuredTool.from_function(run, arun, name=name, description=description)
+
+
+def open_bank(settings: Settings) -> "CaseBank":
+    """The case bank of the settings' home."""
+    from memento.memory import CaseBank
+
+    return CaseBank(
+        settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url
+    )
+
+
+def ready_tools(settings: Settings) -> "list[BaseTool]":
+    """The built-in tools that can be used here."""
+    from memento.tools import builtin_tools
+
+    return builtin_tools(
+        files=[Path(folder) for folder in settings.files], tavily_api_key=os.environ.get("TAVILY_API_KEY")
+    )
+
+
+def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":
+    """What a run has where its context says nothing, and the chat models that are objects, by name."""
+    from memento.graph import Context
+    from memento.models import model_name
+
+    objects: dict[str, BaseChatModel] = {}
+    names: dict[str, str | None] = {}
+    for role in ("planner", "executor", "judge"):
+        value = getattr(settings, role)
+        names[role] = None if value is None else model_name(value)
+        if value is not None and not isinstance(value, str):
+            objects[str(names[role])] = value
+    context = Context(
+        **names,
+        policy=settings.policy,
+        k=settings.k,
+        namespace=settings.namespace,
+        learn=settings.learn,
+        grow=settings.grow,
+        tool_calls=settings.tool_calls,
+        max_cycles=settings.max_cycles,
+        max_subtasks=settings.max_subtasks,
+        max_tool_calls=settings.max_tool_calls,
+        max_model_calls=settings.max_model_calls,
+        timeout=settings.timeout,
+    )
+    return context, objects
+
+
+def _of_bank(context: "Context", settings: Settings, bank: "CaseBank") -> "Context":
+    from dataclasses import replace
+
+    given = settings.model_fields_set
+    if "home" in given and settings.home.expanduser().resolve() != bank.home.path:
+        raise UsageError(f"the settings' home {settings.home} is not the bank's, {bank.home.path}")
+    return context if "namespace" in given else replace(context, namespace=bank.namespace)
+
+
+def _policies(settings: Settings, bank: "CaseBank | None") -> "Callable[[str], Policy]":
+    """The policies over one bank, which the first of them opens."""
+    opened: list[CaseBank] = [] if bank is None else [bank]
+    made: dict[str, Policy] = {}
+    lock = threading.Lock()
+
+    def policy(name: str) -> "Policy":
+        from memento.memory import build_policy
+
+        with lock:
+            if not opened:
+                opened.append(open_bank(settings))
+            if name not in made:
+                made[name] = build_policy(name, bank=opened[0], k=settings.k)
+            return made[name]
+
+    return policy

@@ -1,0 +1,1 @@
+"""A short run that shows the agent learning from its own cases."""

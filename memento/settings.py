@@ -1,0 +1,119 @@
+"""What can be set, by argument or by environment (MEMENTO_*)."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from platformdirs import user_data_path
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from memento.errors import UsageError
+
+PREFIX = "MEMENTO_"
+
+
+class Settings(BaseSettings):
+    """How an agent is built. Each field is also read from the environment, as MEMENTO_ and its name.
+
+    `planner`, `executor` and `judge` are "provider:model" strings of LangChain's init_chat_model, "local",
+    or chat model objects; None picks OpenAI where its key or address is set, and else the local model.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True, env_ignore_empty=True
+    )
+
+    home: Path = Field(default_factory=lambda: user_data_path("memento", appauthor=False))
+    planner: Any = None
+    executor: Any = None
+    judge: Any = None
+    embedding: Any = None
+    chroma_url: str | None = None
+    ledger_url: str | None = None
+    namespace: str = Field(default="default", min_length=1, max_length=200)
+    k: int = Field(default=4, ge=0, le=64)
+    policy: Literal["auto", "none", "similarity", "kernel", "neural"] = "auto"
+    learn: bool = True
+    grow: bool = True
+    tool_calls: Literal["auto", "native", "json"] = "auto"
+    files: tuple[Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
+    max_cycles: int = Field(default=3, ge=1)
+    max_subtasks: int = Field(default=8, ge=1)
+    max_tool_calls: int = Field(default=8, ge=1)
+    max_model_calls: int = Field(default=40, ge=1)
+    timeout: float = Field(default=600, gt=0)
+
+    @field_validator("files", mode="before")
+    @classmethod
+    def _folders(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str | Path) else value
+
+    @model_validator(mode="after")
+    def _available(self) -> Self:
+        if self.policy == "neural":
+            raise ValueError("policy 'neural' is not available: use auto, none, similarity or kernel")
+        if self.ledger_url is not None:
+            raise ValueError("ledger_url is not available: the ledger is in the home")
+        return self
+
+
+def load_settings(**given: Any) -> Settings:
+    """The settings from the environment, with what is given (and not None) over them.
+
+    Raises:
+        UsageError: a value cannot be meant, or there is an unknown MEMENTO_ variable; one line.
+    """
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise UsageError(f"unknown setting {unknown[0]}: the settings are {', '.join(sorted(known))}")
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise UsageError(f"{where}: {message}" if where else message) from None
+    except Exception as error:
+        # pydantic-settings' own error for a variable that should hold JSON; its text may hold the value.
+        if type(error).__name__ == "SettingsError":
+            raise UsageError("a MEMENTO_ variable that holds a list must be JSON") from None
+        raise
+
+
+def load_dotenv_file(path: Path) -> None:
+    """Put what a .env file sets into the environment, without overriding what is there.
+
+    Raises:
+        UsageError: the file cannot be read. No value is ever shown.
+    """
+    from dotenv.parser import parse_stream
+
+    if not path.is_file():
+        return
+    try:
+        with path.open(encoding="utf-8") as stream:
+            bindings = list(parse_stream(stream))
+    except (OSError, UnicodeDecodeError):
+        raise UsageError(f"{path} cannot be read: it should be a text file of NAME=value lines") from None
+    for binding in bindings:
+        if binding.error:
+            raise UsageError(f"{path}, line {binding.original.line}: this is no NAME=value line")
+        if binding.key is not None and binding.value is not None:
+            os.environ.setdefault(binding.key, binding.value)
+
+
+def has_openai() -> bool:
+    return bool(os.environ.get("OPENAI_API_KEY") or os.environ.get("OPENAI_BASE_URL"))
+
+
+def default_models(settings: Settings) -> Settings:
+    """The settings with the models filled in that were left open."""
+    planner, executor = ("openai:gpt-4.1", "openai:o4-mini") if has_openai() else ("local", "local")
+    return settings.model_copy(
+        update={
+            "planner": planner if settings.planner is None else settings.planner,
+            "executor": executor if settings.executor is None else settings.executor,
+        }
+    )

@@ -1,0 +1,191 @@
+"""A case: what was asked, how it was planned and carried out, and how it ended."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime
+from typing import Any, Literal, Self, get_args
+
+from typing_extensions import TypedDict
+
+from memento.memory.errors import UsageError
+
+Outcome = Literal["success", "failure", "unknown"]
+Status = Literal["active", "quarantined", "retired"]
+
+SUCCESS_AT = 0.5
+"""A reward from here on counts as a success."""
+
+
+class ToolCall(TypedDict):
+    """One call of a tool: `error` says what went wrong, None when nothing did."""
+
+    name: str
+    args: dict[str, Any]
+    result: str
+    error: str | None
+
+
+class Step(TypedDict):
+    """One subtask as it was carried out."""
+
+    subtask: str
+    tool_calls: list[ToolCall]
+    result: str
+
+
+def outcome_of(reward: float | None) -> Outcome:
+    """What a reward in [0, 1], or its absence, says of a run."""
+    if reward is None:
+        return "unknown"
+    return "success" if reward >= SUCCESS_AT else "failure"
+
+
+def content_id(*parts: Any) -> str:
+    """An id that follows from content: the same parts always give the same one."""
+    text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def checked_reward(reward: float | None) -> float | None:
+    """The reward as a float.
+
+    Raises:
+        UsageError: it is not a number in [0, 1].
+    """
+    if reward is None:
+        return None
+    if isinstance(reward, bool) or not isinstance(reward, int | float) or not 0 <= reward <= 1:
+        raise UsageError(f"a reward is a number from 0 to 1, not {reward!r}")
+    return float(reward)
+
+
+def tool_sequence(trajectory: Sequence[Step]) -> list[str]:
+    """The names of the tools that a trajectory called without an error, in order."""
+    return [call["name"] for step in trajectory for call in step["tool_calls"] if not call["error"]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """One past run, or one demonstration, as the case bank keeps it.
+
+    An empty `id` follows from the run and what it answered, or else from the content; the bank fills in
+    its own namespace where none is given. `parents` are the ids of the cases shown when it was made.
+    """
+
+    task: str
+    plan: list[str] = field(default_factory=list)
+    trajectory: list[Step] = field(default_factory=list)
+    answer: str = ""
+    reward: float | None = None
+    outcome: Outcome = "unknown"
+    parents: list[str] = field(default_factory=list)
+    source_run: str | None = None
+    status: Status = "active"
+    pinned: bool = False
+    note: str = ""
+    namespace: str = ""
+    created_at: str = field(default_factory=utc_now)
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, str) or not self.task.strip():
+            raise UsageError("a case needs a task: a text that is not empty")
+        if self.outcome not in get_args(Outcome) or self.status not in get_args(Status):
+            raise UsageError(f"a case cannot have outcome {self.outcome!r} and status {self.status!r}")
+        checked_reward(self.reward)
+        if not self.id:
+            origin = self.source_run or "demonstration"
+            content = (self.plan, self.trajectory, self.answer)
+            object.__setattr__(self, "id", content_id(origin, self.task, *content))
+
+    @classmethod
+    def from_demonstration(
+        cls,
+        *,
+        task: str,
+        plan: Sequence[str] = (),
+        trajectory: Sequence[Any] = (),
+        answer: str = "",
+        note: str = "",
+    ) -> Self:
+        """A worked example by a person, marked as a success.
+
+        `trajectory` rows are `{"subtask", "tool_calls": [{"name", "args", "result", "error"}], "result"}`;
+        what a row leaves out is empty. Without a plan, the subtasks of the trajectory are the plan.
+        """
+        steps = [step_from(row) for row in trajectory]
+        return cls(
+            task=task,
+            plan=list(plan) or [step["subtask"] for step in steps],
+            trajectory=steps,
+            answer=str(answer),
+            reward=1.0,
+            outcome="success",
+            note=note,
+        )
+
+    @classmethod
+    def from_dict(cls, row: dict[str, Any]) -> Self:
+        """The case that `to_dict` wrote.
+
+        Raises:
+            UsageError: a field is missing or of the wrong kind.
+        """
+        known = {f.name for f in fields(cls)}
+        if not isinstance(row, dict) or not isinstance(row.get("task"), str):
+            raise UsageError("a case is an object with a task")
+        values = {key: value for key, value in row.items() if key in known}
+        texts = ("plan", "parents")
+        for key in texts:
+            if key in values and not _is_list_of_text(values[key]):
+                raise UsageError(f"a case's {key} is a list of texts")
+        if "trajectory" in values:
+            if not isinstance(values["trajectory"], list):
+                raise UsageError("a case's trajectory is a list of steps")
+            values["trajectory"] = [step_from(step) for step in values["trajectory"]]
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @property
+    def tools(self) -> list[str]:
+        """The tools that it called without an error, in order."""
+        return tool_sequence(self.trajectory)
+
+
+def step_from(row: Any) -> Step:
+    """A step from a JSON-like row, with what is missing left empty.
+
+    Raises:
+        UsageError: the row is no object, or a tool call in it has no name.
+    """
+    if not isinstance(row, dict):
+        raise UsageError("a trajectory is a list of objects with subtask, tool_calls and result")
+    calls = []
+    for call in row.get("tool_calls") or []:
+        if not isinstance(call, dict) or not call.get("name"):
+            raise UsageError("a tool call in a trajectory needs a name")
+        args = call.get("args") or {}
+        calls.append(
+            ToolCall(
+                name=str(call["name"]),
+                args=args if isinstance(args, dict) else {"input": args},
+                result=str(call.get("result") or ""),
+                error=str(call["error"]) if call.get("error") else None,
+            )
+        )
+    result = row.get("result")
+    if result is None:
+        result = calls[-1]["result"] if calls else ""
+    return Step(subtask=str(row.get("subtask") or ""), tool_calls=calls, result=str(result))
+
+
+def _is_list_of_text(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)

@@ -1,0 +1,334 @@
+"""The persistent case bank, on Chroma: one collection a namespace, kept equal to the ledger's journal."""
+
+import hashlib
+import json
+from collections.abc import Collection as SetOf
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memento.memory import journal
+from memento.memory.case import Case, Outcome, Status
+from memento.memory.embeddings import Encoder, Vectors, load_encoder
+from memento.memory.errors import UsageError
+from memento.memory.home import Home
+from memento.memory.ledger import Ledger
+
+if TYPE_CHECKING:
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+    from langchain_core.embeddings import Embeddings
+
+Vector = NDArray[np.float32]
+
+_BATCH = 500
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A case that a search found. `similarity` is the cosine of the two tasks; `vector` has unit length."""
+
+    case_id: str
+    similarity: float
+    vector: Vector
+    outcome: Outcome
+    tools: tuple[str, ...]
+
+
+class CaseBank:
+    """The cases of one home, by namespace. One process at a time may have it open.
+
+    `home` is a path or a Home. `embedding` is None for the default encoder (loaded at the first text that
+    needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`.
+
+    Raises:
+        HomeInUseError: another process has the home's bank open.
+        UsageError: the home cannot be used, or was made with another embedding.
+    """
+
+    def __init__(
+        self,
+        home: str | Path | Home,
+        embedding: "str | Encoder | Embeddings | None" = None,
+        namespace: str = "default",
+        *,
+        chroma_url: str | None = None,
+    ) -> None:
+        self.encoder = load_encoder(embedding)
+        self.namespace = checked_namespace(namespace)
+        self.ledger = Ledger(home)
+        self.home = self.ledger.home
+        self._chroma_url = chroma_url
+        self._collections: dict[str, Collection] = {}
+        self._lock = self.home.bank_lock
+        try:
+            if chroma_url is None:
+                self.home.claim()
+            self._check_encoder()
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def close(self) -> None:
+        self.ledger.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- writing
+
+    def add(self, case: Case, vector: Vector | None = None) -> str:
+        """Keep a case, and return its id. Its vector is that of its task unless one is given."""
+        return self.add_many([case], None if vector is None else [vector])[0]
+
+    def add_many(self, cases: Iterable[Case], vectors: Sequence[Vector] | Vectors | None = None) -> list[str]:
+        """Keep cases, all of them or none, and return their ids. A given vector is stored as it is.
+
+        A case whose id is there already is left as it is. A case without a namespace gets the bank's.
+
+        Raises:
+            UsageError: the vectors are not as many as the cases, or not of the home's dimensions.
+        """
+        placed = [self._placed(case) for case in cases]
+        if not placed:
+            return []
+        rows = self.embed([case.task for case in placed]) if vectors is None else vectors
+        if len(rows) != len(placed):
+            raise UsageError(f"{len(placed)} cases need as many vectors, not {len(rows)}")
+        checked = [self.checked_vector(row) for row in rows]
+        with self.home.engine.begin() as connection:
+            ids = [
+                journal.add_case(connection, case, row, merge_repetitions=False)
+                for case, row in zip(placed, checked, strict=True)
+            ]
+        for namespace in {case.namespace for case in placed}:
+            self.sync(namespace)
+        return ids
+
+    def set_status(self, case_id: str, status: Status, namespace: str | None = None) -> None:
+        """Quarantine a case, retire it, or make it active again.
+
+        Raises:
+            UsageError: there is no such case.
+        """
+        space = namespace or self.namespace
+        with self.home.engine.begin() as connection:
+            found = journal.set_status(connection, space, case_id, status)
+        if not found:
+            raise UsageError(f"there is no case {case_id!r} in namespace {space!r}")
+        self.sync(space)
+
+    def delete(self, case_id: str, namespace: str | None = None) -> None:
+        """Remove a case for good; what the ledger counted of it stays, without its text.
+
+        Raises:
+            UsageError: there is no such case.
+        """
+        space = namespace or self.namespace
+        with self.home.engine.begin() as connection:
+            found = journal.mark_deleted(connection, space, case_id)
+        if not found:
+            raise UsageError(f"there is no case {case_id!r} in namespace {space!r}")
+        self.sync(space)
+
+    def sync(self, namespace: str | None = None) -> None:
+        """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
+        space = namespace or self.namespace
+        with self._lock:
+            self._push(space, self._collection(space))
+
+    # -- reading
+
+    def get(self, case_id: str, namespace: str | None = None) -> Case | None:
+        """The case, or None when there is no such case."""
+        with self.home.engine.connect() as connection:
+            return journal.read_one(connection, namespace or self.namespace, case_id)
+
+    def get_many(self, case_ids: Sequence[str], namespace: str | None = None) -> dict[str, Case]:
+        """Those of the cases that are there, by id."""
+        with self.home.engine.connect() as connection:
+            return journal.read_some(connection, namespace or self.namespace, case_ids)
+
+    def all(self, namespace: str | None = None, status: Status | None = None) -> list[Case]:
+        """The cases in the order in which they came, of one status or of any."""
+        with self.home.engine.connect() as connection:
+            return journal.read_all(connection, namespace or self.namespace, status)
+
+    def count(self, namespace: str | None = None, status: Status | None = None) -> int:
+        with self.home.engine.connect() as connection:
+            return journal.count(connection, namespace or self.namespace, status)
+
+    def search(
+        self, vector: Vector, n: int, namespace: str | None = None, exclude: SetOf[str] = ()
+    ) -> list[Candidate]:
+        """The `n` nearest active cases, nearest first, without those in `exclude`."""
+        space = namespace or self.namespace
+        collection = self._collection(space)
+        # A filter on status costs Chroma hundreds of milliseconds in a large bank; asking for as many
+        # more as can be turned away costs nothing.
+        turned_away = self.count(space) - self.count(space, "active") + len(exclude)
+        wanted = min(n + turned_away, collection.count())
+        if wanted == 0:
+            return []
+        found = collection.query(
+            query_embeddings=[self.checked_vector(vector)],
+            n_results=wanted,
+            include=["embeddings", "distances"],
+        )
+        ids, distances, embeddings = found["ids"], found["distances"], found["embeddings"]
+        if distances is None or embeddings is None:
+            return []
+        cases = self.get_many(ids[0], space)
+        candidates = [
+            Candidate(
+                case_id,
+                1.0 - float(distance),
+                np.asarray(embedding, dtype=np.float32),
+                cases[case_id].outcome,
+                tuple(cases[case_id].tools),
+            )
+            for case_id, distance, embedding in zip(ids[0], distances[0], embeddings[0], strict=True)
+            if case_id in cases and cases[case_id].status == "active" and case_id not in exclude
+        ]
+        candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
+        return candidates[:n]
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """The encoder's vectors, shape (texts, dimensions)."""
+        return self.encoder.embed(texts)
+
+    def checked_vector(self, vector: Vector) -> Vector:
+        """The vector as float32.
+
+        Raises:
+            UsageError: it is not finite, or not of the home's dimensions.
+        """
+        row = np.asarray(vector, dtype=np.float32)
+        if row.ndim != 1 or not row.size or not np.isfinite(row).all():
+            raise UsageError("a vector is one row of finite numbers")
+        dimensions = self._dimensions(row.size)
+        if row.size != dimensions:
+            raise UsageError(f"this home's vectors have {dimensions} dimensions, not {row.size}")
+        return row
+
+    # -- inside
+
+    def _placed(self, case: Case) -> Case:
+        space = checked_namespace(case.namespace or self.namespace)
+        return case if case.namespace == space else replace(case, namespace=space)
+
+    def _check_encoder(self) -> None:
+        made_with = self.ledger.fact("embedding", self.encoder.name)
+        if made_with != self.encoder.name:
+            raise UsageError(
+                f"{self.home.path} was made with the embedding {made_with!r}, not {self.encoder.name!r}: "
+                "set MEMENTO_EMBEDDING to that, or use another home with --home DIR"
+            )
+
+    def _dimensions(self, size: int) -> int:
+        if not hasattr(self, "_known_dimensions"):
+            self._known_dimensions = int(self.ledger.fact("dimensions", str(size)) or size)
+        return self._known_dimensions
+
+    def _client(self) -> "ClientAPI":
+        if self._chroma_url is None:
+            return self.home.chroma
+        return _remote_client(self._chroma_url)
+
+    def _collection(self, namespace: str) -> "Collection":
+        """The namespace's collection, made equal to the journal at its first use."""
+        with self._lock:
+            collection = self._collections.get(namespace)
+            if collection is None:
+                collection = self._client().get_or_create_collection(
+                    _collection_name(namespace),
+                    # Without this a text call would try to download a model.
+                    embedding_function=None,
+                    configuration={"hnsw": {"space": "cosine"}},
+                    metadata={"namespace": namespace},
+                )
+                self._finish(namespace, collection)
+                self._collections[namespace] = collection
+            return collection
+
+    def _finish(self, namespace: str, collection: "Collection") -> None:
+        """Do what a crash between the ledger's commit and Chroma's write left undone."""
+        held = set(collection.get(include=[])["ids"])
+        with self.home.engine.begin() as connection:
+            wanted = journal.live_ids(connection, namespace)
+            journal.set_behind(connection, namespace, wanted - held)
+        stray = sorted(held - wanted)
+        for start in range(0, len(stray), _BATCH):
+            collection.delete(ids=stray[start : start + _BATCH])
+        self._push(namespace, collection)
+
+    def _push(self, namespace: str, collection: "Collection") -> None:
+        while True:
+            with self.home.engine.connect() as connection:
+                rows = journal.behind(connection, namespace, _BATCH)
+            if not rows:
+                return
+            kept = [(row.id, row.case, row.vector) for row in rows if row.case is not None]
+            gone = [row.id for row in rows if row.case is None]
+            if kept:
+                collection.upsert(
+                    ids=[case_id for case_id, _, _ in kept],
+                    embeddings=[vector for _, _, vector in kept],
+                    documents=[case.task for _, case, _ in kept],
+                    metadatas=[_metadata(case) for _, case, _ in kept],
+                )
+            if gone:
+                collection.delete(ids=gone)
+            with self.home.engine.begin() as connection:
+                journal.settle(connection, namespace, rows)
+
+
+def checked_namespace(namespace: str) -> str:
+    """The namespace, if it can be one: a short printable name.
+
+    Raises:
+        UsageError: it is empty, longer than 200 characters, or has characters that cannot be printed.
+    """
+    if not isinstance(namespace, str) or not namespace.strip():
+        raise UsageError("a namespace is a name, not an empty text")
+    if len(namespace) > 200 or not namespace.isprintable():  # noqa: PLR2004
+        raise UsageError("a namespace has at most 200 printable characters")
+    return namespace
+
+
+def _collection_name(namespace: str) -> str:
+    return "cases-" + hashlib.sha256(namespace.encode()).hexdigest()[:32]
+
+
+def _metadata(case: Case) -> dict[str, str | int | float | bool]:
+    """All of a case but its task, as Chroma's flat metadata."""
+    row: dict[str, Any] = {key: value for key, value in case.to_dict().items() if key not in {"id", "task"}}
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for key, value in row.items()
+        if value is not None
+    }
+
+
+def _remote_client(url: str) -> "ClientAPI":
+    from urllib.parse import urlsplit
+
+    import chromadb
+
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise UsageError(f"the Chroma address {url!r} is no http(s) URL")
+    secure = parts.scheme == "https"
+    try:
+        return chromadb.HttpClient(
+            host=parts.hostname, port=parts.port or (443 if secure else 8000), ssl=secure
+        )
+    except ValueError as error:
+        raise UsageError(f"no Chroma server answers at {url}: {error}") from None

@@ -1,0 +1,176 @@
+"""The journal of cases: the part of the ledger that says what the case bank must hold."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from memento.memory.case import Case, Outcome, Status, content_id
+from memento.memory.redact import redact
+from memento.memory.schema import cases
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class JournalRow:
+    """A case as the journal has it; deleted ones have no case left."""
+
+    id: str
+    case: Case | None
+    vector: Vector
+
+
+def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repetitions: bool) -> str:
+    """Write a case, without its credentials, and return its id, or the id of the case that it repeats.
+
+    An id that is there already is left as it is.
+    """
+    case = Case.from_dict(redact(case.to_dict()))
+    signature = content_id(case.task, case.tools)
+    if merge_repetitions:
+        same = _live(case.namespace).where(
+            cases.c.signature == signature, cases.c.outcome == case.outcome, cases.c.id != case.id
+        )
+        repeated = connection.execute(same.with_only_columns(cases.c.id).limit(1)).scalar()
+        if repeated is not None:
+            return str(repeated)
+    order = (connection.execute(select(func.max(cases.c.order))).scalar() or 0) + 1
+    row = {
+        "namespace": case.namespace,
+        "id": case.id,
+        "body": case.to_dict(),
+        "vector": np.asarray(vector, dtype=np.float32).tobytes(),
+        "status": case.status,
+        "signature": signature,
+        "outcome": case.outcome,
+        "source_run": case.source_run,
+        "order": order,
+        "in_bank": False,
+        "deleted": False,
+    }
+    fresh = insert(cases).values(row)
+    # An id that was deleted may come back; one that is there is not written over.
+    connection.execute(
+        fresh.on_conflict_do_update(
+            index_elements=[cases.c.namespace, cases.c.id], set_=row, where=cases.c.deleted
+        )
+    )
+    return case.id
+
+
+def set_outcome(connection: Connection, run_id: str, reward: float, outcome: Outcome) -> None:
+    """Give the cases that a run made the reward that now counts for it."""
+    made = select(cases.c.namespace, cases.c.id, cases.c.body).where(
+        cases.c.source_run == run_id, ~cases.c.deleted
+    )
+    for namespace, case_id, body in connection.execute(made).all():
+        case = replace(Case.from_dict(body), reward=reward, outcome=outcome)
+        rewrite(connection, namespace, case_id, case)
+
+
+def rewrite(connection: Connection, namespace: str, case_id: str, case: Case) -> None:
+    """Replace what the journal has of a case; its vector stays."""
+    connection.execute(
+        update(cases)
+        .where(cases.c.namespace == namespace, cases.c.id == case_id)
+        .values(body=redact(case.to_dict()), status=case.status, outcome=case.outcome, in_bank=False)
+    )
+
+
+def set_status(connection: Connection, namespace: str, case_id: str, status: Status) -> bool:
+    """Change a case's status; False when there is no such case."""
+    case = read_one(connection, namespace, case_id)
+    if case is None:
+        return False
+    rewrite(connection, namespace, case_id, replace(case, status=status))
+    return True
+
+
+def mark_deleted(connection: Connection, namespace: str, case_id: str) -> bool:
+    """Empty a case and mark it for removal from the bank; False when there is no such case."""
+    gone = (
+        update(cases)
+        .where(cases.c.namespace == namespace, cases.c.id == case_id, ~cases.c.deleted)
+        .values(body={}, signature="", deleted=True, in_bank=False)
+    )
+    return connection.execute(gone).rowcount > 0
+
+
+def read_one(connection: Connection, namespace: str, case_id: str) -> Case | None:
+    row = connection.execute(_live(namespace).where(cases.c.id == case_id)).mappings().first()
+    return Case.from_dict(row["body"]) if row else None
+
+
+def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Case]:
+    """Those of the ids that are there. At most a few hundred ids at a time."""
+    rows = connection.execute(_live(namespace).where(cases.c.id.in_(ids))).mappings()
+    return {row["id"]: Case.from_dict(row["body"]) for row in rows}
+
+
+def read_all(connection: Connection, namespace: str, status: Status | None = None) -> list[Case]:
+    """The namespace's cases in the order in which they came."""
+    query = _live(namespace).order_by(cases.c.order)
+    if status is not None:
+        query = query.where(cases.c.status == status)
+    return [Case.from_dict(row["body"]) for row in connection.execute(query).mappings()]
+
+
+def count(connection: Connection, namespace: str, status: Status | None = None) -> int:
+    query = _live(namespace).with_only_columns(func.count())
+    if status is not None:
+        query = query.where(cases.c.status == status)
+    return int(connection.execute(query).scalar_one())
+
+
+def namespaces(connection: Connection) -> list[str]:
+    return list(connection.execute(select(cases.c.namespace).distinct()).scalars())
+
+
+def live_ids(connection: Connection, namespace: str) -> set[str]:
+    return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars())
+
+
+def behind(connection: Connection, namespace: str, limit: int) -> list[JournalRow]:
+    """Cases whose newest version the bank has not got, oldest first."""
+    query = (
+        select(cases)
+        .where(cases.c.namespace == namespace, ~cases.c.in_bank)
+        .order_by(cases.c.order)
+        .limit(limit)
+    )
+    return [
+        JournalRow(
+            row["id"],
+            None if row["deleted"] else Case.from_dict(row["body"]),
+            np.frombuffer(row["vector"], dtype=np.float32),
+        )
+        for row in connection.execute(query).mappings()
+    ]
+
+
+def set_behind(connection: Connection, namespace: str, ids: Iterable[str]) -> None:
+    for case_id in ids:
+        connection.execute(
+            update(cases).where(cases.c.namespace == namespace, cases.c.id == case_id).values(in_bank=False)
+        )
+
+
+def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -> None:
+    """Note that the bank has these rows now, unless one changed meanwhile; deleted ones end here."""
+    for row in done:
+        this = (cases.c.namespace == namespace, cases.c.id == row.id)
+        if row.case is None:
+            connection.execute(delete(cases).where(*this, cases.c.deleted))
+            continue
+        body = connection.execute(select(cases.c.body).where(*this, ~cases.c.deleted)).scalar()
+        if body == row.case.to_dict():
+            connection.execute(update(cases).where(*this).values(in_bank=True))
+
+
+def _live(namespace: str) -> Select[Any]:
+    return select(cases).where(cases.c.namespace == namespace, ~cases.c.deleted)

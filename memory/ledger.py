@@ -1,0 +1,322 @@
+"""The ledger: runs, what was retrieved in them, rewards, and the journal of cases. It is the truth:
+everything that is learned is a function of it."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from memento.memory.case import Case, checked_reward, outcome_of, utc_now
+from memento.memory.errors import UsageError
+from memento.memory.home import Home
+from memento.memory.journal import add_case, set_outcome
+from memento.memory.redact import redact, redact_text
+from memento.memory.schema import facts, retrievals, rewards, runs
+from memento.memory.shown import Shown
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reward:
+    """A reward in [0, 1], where it comes from, and how much it counts."""
+
+    reward: float
+    source: str = "human"
+    weight: float = 1.0
+    comment: str = ""
+
+    def __post_init__(self) -> None:
+        checked_reward(self.reward)
+        if not 0 < self.weight < float("inf"):
+            raise UsageError(f"a reward's weight is a positive number, not {self.weight!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunRecord:
+    """One run as the ledger keeps it. `candidates` holds (case id, similarity, Q) of all considered."""
+
+    run_id: str
+    namespace: str
+    number: int
+    vector: Vector
+    arm: str
+    arm_propensity: float = 1.0
+    stop_propensity: float | None = None
+    policy: str = ""
+    learn: bool = True
+    task: str = ""
+    candidates: Sequence[tuple[str, float, float]] = ()
+    shown: Sequence[Shown] = ()
+    plan: Sequence[str] = ()
+    trajectory: Sequence[Any] = ()
+    answer: str = ""
+    status: str = "solved"
+    models: dict[str, str] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    cost: float | None = None
+    started_at: str = field(default_factory=utc_now)
+    seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class OutcomeRow:
+    """What one run teaches: where it was, what was shown and used, and the reward that counts."""
+
+    revision: int
+    number: int
+    run_id: str
+    vector: Vector
+    candidate_cosine: float | None
+    shown: tuple[Shown, ...]
+    reward: float | None
+    weight: float
+
+
+class Ledger:
+    """The ledger of a home. Several processes may use it at once."""
+
+    def __init__(self, home: str | Path | Home, *, create: bool = True) -> None:
+        self.home = Home.open(home, create=create)
+
+    def close(self) -> None:
+        self.home.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- writing
+
+    def next_number(self, namespace: str) -> int:
+        """The next run's number within its namespace, from 1. Nothing is written."""
+        newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace)
+
+        def last_recorded() -> int:
+            with self.home.engine.connect() as connection:
+                return connection.execute(newest).scalar() or 0
+
+        return self.home.next_number(namespace, last_recorded)
+
+    def commit_run(
+        self, run: RunRecord, reward: Reward | None = None, case: Case | None = None, vector: Vector | None = None
+    ) -> str | None:
+        """Write a run, what it was shown, its reward and its case in one transaction.
+
+        Writing the same run again adds nothing. A case that repeats one (same task, same sequence of
+        tools, same outcome) becomes one more repetition of it.
+
+        Returns:
+            the id of the case that the run made or repeated, None where there is none.
+        """
+        with self.home.engine.begin() as connection:
+            inserted = connection.execute(
+                insert(runs).values(_run_row(connection, run)).on_conflict_do_nothing()
+            ).rowcount
+            if inserted and run.shown:
+                connection.execute(insert(retrievals), [_slot_row(run.run_id, slot) for slot in run.shown])
+            if reward is not None and not _already_said(connection, run.run_id, reward):
+                _append_reward(connection, run.run_id, reward)
+            case_id = None
+            if case is not None and vector is not None:
+                case_id = add_case(connection, case, vector, merge_repetitions=True)
+                connection.execute(update(runs).where(runs.c.run_id == run.run_id).values(case_id=case_id))
+            return case_id
+
+    def feedback(
+        self, run_id: str, reward: float, source: str = "human", weight: float = 1.0, comment: str = ""
+    ) -> None:
+        """Append a reward in [0, 1] for a run; the case that the run made takes its outcome from it.
+
+        Raises:
+            UsageError: the reward is outside [0, 1], or there is no such run.
+        """
+        said = Reward(reward=reward, source=source, weight=weight, comment=redact_text(comment))
+        with self.home.engine.begin() as connection:
+            if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
+                raise UsageError(f"there is no run {run_id!r}: see `memento runs list`")
+            _append_reward(connection, run_id, said)
+
+    def fact(self, name: str, value: str | None = None) -> str | None:
+        """What the home is made of; a value given is kept only where none was before."""
+        with self.home.engine.begin() as connection:
+            if value is not None:
+                connection.execute(insert(facts).values(name=name, value=value).on_conflict_do_nothing())
+            return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
+
+    # -- reading
+
+    def runs(self, namespace: str | None = None, limit: int | None = None) -> list[dict[str, Any]]:
+        """The runs, newest first, each with its counting reward (None while unknown)."""
+        query = select(runs).order_by(runs.c.started_at.desc(), runs.c.number.desc())
+        if namespace is not None:
+            query = query.where(runs.c.namespace == namespace)
+        with self.home.engine.connect() as connection:
+            rows = connection.execute(query.limit(limit)).mappings().all()
+            counting = _counting_rewards(connection, [row["run_id"] for row in rows])
+            return [_run_dict(row, counting.get(row["run_id"])) for row in rows]
+
+    def run(self, run_id: str) -> dict[str, Any] | None:
+        """One run with what was shown in it and every reward it was given; None when there is none."""
+        with self.home.engine.connect() as connection:
+            row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
+            if row is None:
+                return None
+            said = select(rewards).where(rewards.c.run_id == run_id).order_by(rewards.c.id)
+            shown = select(retrievals).where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
+            return {
+                **_run_dict(row, _counting_rewards(connection, [run_id]).get(run_id)),
+                "retrieved": [_without_run(slot) for slot in connection.execute(shown).mappings()],
+                "rewards": [dict(entry) for entry in connection.execute(said).mappings()],
+            }
+
+    def outcomes_since(self, namespace: str, revision: int) -> list[OutcomeRow]:
+        """What the namespace's learning runs teach, of those changed after `revision`, in run order."""
+        query = (
+            select(runs)
+            .where(runs.c.namespace == namespace, runs.c.revision > revision, runs.c.learn)
+            .order_by(runs.c.number, runs.c.run_id)
+        )
+        with self.home.engine.connect() as connection:
+            found = connection.execute(query).mappings().all()
+            ids = [row["run_id"] for row in found]
+            shown = _slots_of(connection, ids)
+            counting = _counting_rewards(connection, ids)
+        return [_outcome_row(row, shown.get(row["run_id"], ()), counting.get(row["run_id"])) for row in found]
+
+    def support(self, namespace: str, case_id: str) -> int:
+        """How many runs made or repeated the case."""
+        query = select(func.count()).where(runs.c.namespace == namespace, runs.c.case_id == case_id)
+        with self.home.engine.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+
+_PLAIN_COLUMNS = (
+    "run_id",
+    "namespace",
+    "number",
+    "learn",
+    "policy",
+    "arm",
+    "arm_propensity",
+    "stop_propensity",
+    "status",
+    "models",
+    "usage",
+    "cost",
+    "started_at",
+    "seconds",
+)
+
+
+def vector_bytes(vector: Vector) -> bytes:
+    return np.asarray(vector, dtype=np.float32).tobytes()
+
+
+def _run_row(connection: Connection, run: RunRecord) -> dict[str, Any]:
+    return {
+        **{name: getattr(run, name) for name in _PLAIN_COLUMNS},
+        "revision": _next_revision(connection),
+        "task": redact_text(run.task),
+        "vector": vector_bytes(run.vector),
+        "candidates": [list(candidate) for candidate in run.candidates],
+        "plan": redact(run.plan),
+        "trajectory": redact(run.trajectory),
+        "answer": redact_text(run.answer),
+    }
+
+
+def _slot_row(run_id: str, slot: Shown) -> dict[str, Any]:
+    return {"run_id": run_id, **slot}
+
+
+def _next_revision(connection: Connection) -> int:
+    return (connection.execute(select(func.max(runs.c.revision))).scalar() or 0) + 1
+
+
+def _already_said(connection: Connection, run_id: str, reward: Reward) -> bool:
+    """Whether this very reward is there: a node that runs again after a crash must not add it twice."""
+    same = select(rewards.c.id).where(
+        rewards.c.run_id == run_id, rewards.c.reward == reward.reward, rewards.c.source == reward.source
+    )
+    return connection.execute(same).first() is not None
+
+
+def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
+    connection.execute(
+        insert(rewards).values(
+            run_id=run_id,
+            reward=reward.reward,
+            source=reward.source,
+            weight=reward.weight,
+            comment=redact_text(reward.comment),
+            created_at=utc_now(),
+        )
+    )
+    connection.execute(
+        update(runs).where(runs.c.run_id == run_id).values(revision=_next_revision(connection))
+    )
+    value, _weight = _counting_rewards(connection, [run_id])[run_id]
+    set_outcome(connection, run_id, value, outcome_of(value))
+
+
+def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Each run's counting reward and weight: the greatest weight counts, among equals the newest."""
+    best: dict[str, tuple[float, float]] = {}
+    for chunk in _chunks(run_ids):
+        query = select(rewards).where(rewards.c.run_id.in_(chunk)).order_by(rewards.c.id)
+        for row in connection.execute(query).mappings():
+            if row["weight"] >= best.get(row["run_id"], (0.0, 0.0))[1]:
+                best[row["run_id"]] = (row["reward"], row["weight"])
+    return best
+
+
+def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
+    slots: dict[str, list[Shown]] = {}
+    for chunk in _chunks(run_ids):
+        query = select(retrievals).where(retrievals.c.run_id.in_(chunk)).order_by(retrievals.c.rank)
+        for row in connection.execute(query).mappings():
+            slots.setdefault(row["run_id"], []).append(Shown(**_without_run(row)))
+    return {run_id: tuple(shown) for run_id, shown in slots.items()}
+
+
+def _chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
+    """SQLite takes 32,766 parameters in a statement."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
+
+
+def _without_run(row: RowMapping) -> dict[str, Any]:
+    return {key: value for key, value in row.items() if key != "run_id"}
+
+
+def _run_dict(row: RowMapping, counting: tuple[float, float] | None) -> dict[str, Any]:
+    hidden = {"vector", "revision"}
+    return {
+        **{key: value for key, value in row.items() if key not in hidden},
+        "reward": counting[0] if counting else None,
+    }
+
+
+def _outcome_row(
+    row: RowMapping, shown: Sequence[Shown], counting: tuple[float, float] | None
+) -> OutcomeRow:
+    similarities = [candidate[1] for candidate in row["candidates"]]
+    reward, weight = counting or (None, 0.0)
+    return OutcomeRow(
+        revision=row["revision"],
+        number=row["number"],
+        run_id=row["run_id"],
+        vector=np.frombuffer(row["vector"], dtype=np.float32),
+        candidate_cosine=float(np.mean(similarities)) if similarities else None,
+        shown=tuple(shown),
+        reward=reward,
+        weight=weight,
+    )
+

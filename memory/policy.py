@@ -1,0 +1,278 @@
+"""The case-selection policy μ(c|s,M): which past cases, if any, to show for a task."""
+
+import hashlib
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memento.memory.case import Step
+from memento.memory.case_bank import Candidate, CaseBank
+from memento.memory.errors import UsageError
+from memento.memory.ledger import Ledger, Reward, RunRecord
+from memento.memory.outcomes import Outcomes
+from memento.memory.q_function import KernelQ, QFunction, QValues, SimilarityQ
+from memento.memory.shown import Shown
+
+Vector = NDArray[np.float32]
+Floats = NDArray[np.float64]
+Arm = Literal["none", "similarity", "learned"]
+PolicyName = Literal["auto", "none", "similarity", "kernel", "neural"]
+
+CANDIDATES = 64
+FLOOR = 0.03
+"""The share of runs in which nothing is shown, for ever: without it nobody could say what memory is worth."""
+VOID_PRIOR = 0.5
+"""The prior share of the void case, whatever the number of candidates."""
+TEMPERATURE = 0.05
+"""α of soft Q-learning, in units of reward."""
+PRIOR_TEMPERATURE = 0.1
+"""μ₀(c|s) ∝ exp(cos(s,c)/this)."""
+NEAR_DUPLICATE = 0.985
+"""Cosine from which two cases that did the same count as one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selection:
+    """What was chosen for one task, and with which probabilities.
+
+    `arm` is "none" (the floor, or the policy of that name), "similarity" or "learned" (which may show
+    nothing); `arm_propensity` its probability; `stop_propensity` that of the void draw which ended the
+    slate, None where none did. `candidates` holds (case id, similarity, Q) of all that were considered.
+    """
+
+    run_id: str
+    number: int
+    namespace: str
+    policy: str
+    arm: Arm
+    arm_propensity: float
+    cases: list[Shown] = field(default_factory=list)
+    stop_propensity: float | None = None
+    candidates: list[tuple[str, float, float]] = field(default_factory=list)
+    vector: Vector
+
+
+class Policy:
+    """Chooses cases and records what came of it. Make one with `build_policy`."""
+
+    def __init__(
+        self, name: PolicyName, q_function: QFunction, bank: CaseBank, ledger: Ledger, k: int, seed: int
+    ) -> None:
+        self.name = name
+        self.q_function = q_function
+        self.bank = bank
+        self.ledger = ledger
+        self.k = k
+        self.seed = seed
+        self._outcomes: dict[str, Outcomes] = {}
+
+    def select(
+        self,
+        task_vector: Vector,
+        namespace: str | None = None,
+        explore: bool = True,
+        exclude: Collection[str] = (),
+        k: int | None = None,
+    ) -> Selection:
+        """Choose up to `k` cases for a task. Nothing is written; `record` does that.
+
+        `exclude` holds ids that must not be shown. Without `explore` the choice is the best known one, and
+        top-K by similarity while no outcome bears on it.
+        """
+        space = namespace or self.bank.namespace
+        vector = self.bank.checked_vector(task_vector)
+        number = self.ledger.next_number(space)
+        draw = _Draw(_generator(self.seed, space, number), self.k if k is None else k)
+        candidates = [] if self.name == "none" else self.bank.search(vector, CANDIDATES, space, exclude)
+        considered: list[tuple[str, float, float]] = []
+        arm: Arm = "none"
+        arm_propensity, stop, shown = 1.0, None, list[Shown]()
+        if candidates:
+            values, outcomes = self._evaluate(vector, space, candidates)
+            considered = [
+                (c.case_id, round(c.similarity, 6), round(float(q), 6))
+                for c, q in zip(candidates, values.q, strict=True)
+            ]
+            if self.name == "similarity" or not (explore or outcomes):
+                arm, shown = "similarity", draw.nearest(candidates, values)
+            elif not explore:
+                arm, shown = "learned", draw.best(candidates, values)
+            elif draw.floor():
+                arm_propensity = FLOOR
+            else:
+                arm, arm_propensity = "learned", 1.0 - FLOOR
+                shown, stop = draw.soft(candidates, values)
+        elif self.name != "none":
+            arm = "similarity" if self.name == "similarity" else "learned"
+        return Selection(
+            run_id=uuid.uuid4().hex,
+            number=number,
+            namespace=space,
+            policy=self.name,
+            arm=arm,
+            arm_propensity=arm_propensity,
+            cases=shown,
+            stop_propensity=stop,
+            candidates=considered,
+            vector=vector,
+        )
+
+    def record(
+        self,
+        selection: Selection,
+        reward: float | None = None,
+        used: Collection[str] | None = None,
+        *,
+        source: str = "environment",
+        weight: float = 1.0,
+        task: str = "",
+        answer: str = "",
+        trajectory: Sequence[Step] = (),
+    ) -> None:
+        """Write what came of a selection: a reward in [0, 1] or None while it is unknown, and the ids of the
+        cases that were used, None where that is not known.
+
+        Raises:
+            UsageError: the reward is outside [0, 1].
+        """
+        told = [s if used is None else s.told(used=s.case_id in used) for s in selection.cases]
+        said = None if reward is None else Reward(reward=reward, source=source, weight=weight)
+        run = run_record(selection, told, task=task, answer=answer, trajectory=trajectory)
+        self.ledger.commit_run(run, said)
+
+    def _evaluate(
+        self, vector: Vector, namespace: str, candidates: list[Candidate]
+    ) -> tuple[QValues, bool]:
+        """The candidates' Q, and whether any outcome bears on one of them."""
+        outcomes = self._outcomes.setdefault(namespace, Outcomes(self.ledger, namespace))
+        outcomes.refresh()
+        values = self.q_function.evaluate(vector, candidates, outcomes)
+        return values, bool((values.outcomes > 0).any())
+
+
+def build_policy(
+    name: str = "auto", *, bank: CaseBank, ledger: Ledger | None = None, k: int = 4, seed: int = 0
+) -> Policy:
+    """The case-selection policy of that name.
+
+    "none" shows nothing, "similarity" the top K by cosine; "kernel" is soft Q-learning with KernelQ and
+    the void case, and so, for now, is "auto".
+
+    Raises:
+        UsageError: there is no such policy, or k is not a number of cases.
+    """
+    if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= CANDIDATES:
+        raise UsageError(f"k is a number of cases from 0 to {CANDIDATES}, not {k!r}")
+    known: dict[str, tuple[PolicyName, QFunction]] = {
+        "none": ("none", SimilarityQ()),
+        "similarity": ("similarity", SimilarityQ()),
+        "kernel": ("kernel", KernelQ()),
+        "auto": ("auto", KernelQ()),
+    }
+    if name not in known:
+        raise UsageError(f"the policy {name!r} is not available: use one of {', '.join(sorted(known))}")
+    return Policy(*known[name], bank, ledger or bank.ledger, k, seed)
+
+
+def run_record(selection: Selection, shown: Sequence[Shown], **about: object) -> RunRecord:
+    """The ledger's record of a selection, with `about` filling in the rest of the run."""
+    return RunRecord(
+        run_id=selection.run_id,
+        namespace=selection.namespace,
+        number=selection.number,
+        vector=selection.vector,
+        arm=selection.arm,
+        arm_propensity=selection.arm_propensity,
+        stop_propensity=selection.stop_propensity,
+        policy=selection.policy,
+        candidates=selection.candidates,
+        shown=shown,
+        **about,  # type: ignore[arg-type]
+    )
+
+
+class _Draw:
+    """The draws of one run: at most `k` cases, with randomness of its own."""
+
+    def __init__(self, rng: np.random.Generator, k: int) -> None:
+        self._rng = rng
+        self._k = k
+
+    def floor(self) -> bool:
+        return bool(self._rng.random() < FLOOR)
+
+    def nearest(self, candidates: Sequence[Candidate], values: QValues) -> list[Shown]:
+        """The top K by similarity."""
+        return [_slot(rank, candidates, values, rank, 1.0) for rank in range(min(self._k, len(candidates)))]
+
+    def best(self, candidates: Sequence[Candidate], values: QValues) -> list[Shown]:
+        """The K greatest Q that are above the void case's, near-duplicates left out."""
+        shown: list[Shown] = []
+        open_ = np.ones(len(candidates), dtype=bool)
+        for index in np.argsort(-values.q, kind="stable"):
+            if len(shown) == self._k or values.q[index] <= values.void:
+                break
+            if open_[index]:
+                shown.append(_slot(int(index), candidates, values, len(shown), 1.0))
+                _mask(open_, candidates, int(index))
+        return shown
+
+    def soft(self, candidates: Sequence[Candidate], values: QValues) -> tuple[list[Shown], float | None]:
+        """Draw one case after another from μ(c|s) ∝ μ₀(c|s)·exp(Q(s,c)/α) (Memento eq. 7, with the void
+        case beside the candidates), without replacement; the void case ends the draw."""
+        shown: list[Shown] = []
+        open_ = np.ones(len(candidates), dtype=bool)
+        while len(shown) < self._k and open_.any():
+            chances, void = _soft_chances(candidates, values, open_)
+            drawn = int(self._rng.choice(len(candidates) + 1, p=np.append(chances, void)))
+            if drawn == len(candidates):
+                return shown, void
+            shown.append(_slot(drawn, candidates, values, len(shown), float(chances[drawn])))
+            _mask(open_, candidates, drawn)
+        return shown, None
+
+
+def _soft_chances(
+    candidates: Sequence[Candidate], values: QValues, open_: NDArray[np.bool_]
+) -> tuple[Floats, float]:
+    """The chances of the candidates, shape (candidates,), and of the void case; they sum to 1."""
+    cosines = np.asarray([candidate.similarity for candidate in candidates])
+    prior = np.where(open_, np.exp((cosines - cosines.max()) / PRIOR_TEMPERATURE), 0.0)
+    prior *= (1.0 - VOID_PRIOR) / prior.sum()
+    best = max(float(values.q[open_].max()), values.void)
+    mass = prior * np.exp(np.minimum(values.q - best, 0.0) / TEMPERATURE)
+    void = VOID_PRIOR * float(np.exp((values.void - best) / TEMPERATURE))
+    total = float(mass.sum()) + void
+    return mass / total, void / total
+
+
+def _mask(open_: NDArray[np.bool_], candidates: Sequence[Candidate], drawn: int) -> None:
+    """Close the drawn case, and those that did the same on nearly the same task."""
+    chosen = candidates[drawn]
+    for index, other in enumerate(candidates):
+        same_work = other.tools == chosen.tools and other.outcome == chosen.outcome
+        if index == drawn or (same_work and float(other.vector @ chosen.vector) >= NEAR_DUPLICATE):
+            open_[index] = False
+
+
+def _slot(
+    index: int, candidates: Sequence[Candidate], values: QValues, rank: int, propensity: float
+) -> Shown:
+    return Shown(
+        case_id=candidates[index].case_id,
+        rank=rank,
+        similarity=candidates[index].similarity,
+        q=float(values.q[index]),
+        q_std=float(values.std[index]),
+        propensity=propensity,
+    )
+
+
+def _generator(seed: int, namespace: str, number: int) -> np.random.Generator:
+    """Randomness keyed by seed, namespace and run number: nothing else moves the draws of a run."""
+    space = int.from_bytes(hashlib.sha256(namespace.encode()).digest()[:8], "big")
+    return np.random.default_rng([abs(seed), space, number])

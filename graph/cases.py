@@ -8,8 +8,9 @@ from memento.memory import Case, Shown
 
 
 def shown_cases(state: State, run: Run) -> list[Case]:
-    """The run's cases in the order of their ranks, of those that are still there."""
-    ids = [str(slot["case_id"]) for slot in state["retrieved"]]
+    """The run's cases, those of the most similar tasks first, of those that are still there."""
+    slots = sorted(state["retrieved"], key=lambda slot: -float(slot["similarity"]))
+    ids = [str(slot["case_id"]) for slot in slots]
     found = run.policy.bank.get_many(ids, run.context.namespace)
     return [found[case_id] for case_id in ids if case_id in found]
 

@@ -60,10 +60,13 @@ def compile_executor(tools: Sequence[BaseTool]) -> ExecutorGraph:
     async def call_model(state: ExecutorState, runtime: Runtime[ExecutorContext]) -> dict[str, Any]:
         return await _call_model(state, runtime.context, tools, by_name)
 
+    async def note_results(state: ExecutorState, runtime: Runtime[ExecutorContext]) -> dict[str, Any]:
+        return _note_results(state, one_call=not runtime.context.native)
+
     builder = StateGraph(ExecutorState, context_schema=ExecutorContext)
     builder.add_node("call_model", call_model)
     builder.add_node("tools", ToolNode(tools, handle_tool_errors=_tool_error))
-    builder.add_node("note_results", _note_results)
+    builder.add_node("note_results", note_results)
     builder.add_edge(START, "call_model")
     builder.add_conditional_edges("call_model", _after_model, ["tools", "call_model", END])
     builder.add_edge("tools", "note_results")
@@ -83,8 +86,8 @@ def call_schema(tools: Sequence[BaseTool]) -> dict[str, Any]:
         "title": "tool_call",
         "description": "The next tool call.",
         "type": "object",
-        "properties": {"call": {"anyOf": options}, "done": {"type": "boolean"}},
-        "required": ["call", "done"],
+        "properties": {"call": {"anyOf": options}},
+        "required": ["call"],
         "additionalProperties": False,
     }
 
@@ -163,17 +166,16 @@ def _json_call(state: ExecutorState, reply: Reply, by_name: dict[str, BaseTool])
     if call["tool"] == "answer" and "answer" not in by_name:
         text = clean(str(args.get("text") or "").strip())
         return {"result": text} if text else _broken(state, "the answer was empty")
-    wanted = ToolCall(name=call["tool"], args=args, result="", error=None)
     asked = AIMessage(
-        render.call_json(wanted, done=value.get("done") is True),
+        render.call_json(call["tool"], args),
         tool_calls=[{"name": call["tool"], "args": args, "id": f"call_{len(state['calls'])}"}],
-        additional_kwargs={"done": value.get("done") is True},
     )
     return {"messages": [asked]}
 
 
-def _note_results(state: ExecutorState) -> dict[str, Any]:
-    """Take the new tool results down, and see whether the subtask is done or going in circles."""
+def _note_results(state: ExecutorState, *, one_call: bool) -> dict[str, Any]:
+    """Take the new tool results down, and see whether the subtask is done or going in circles. With
+    `one_call` the first call that works is the subtask's result."""
     asked_at = max(i for i, message in enumerate(state["messages"]) if isinstance(message, AIMessage))
     asked, answers = state["messages"][asked_at], state["messages"][asked_at + 1 :]
     assert isinstance(asked, AIMessage)  # noqa: S101 - asked_at was found by this
@@ -188,7 +190,7 @@ def _note_results(state: ExecutorState) -> dict[str, Any]:
     calls = [*state["calls"], *new]
     update: dict[str, Any] = {"calls": calls}
     repeated = Counter(json.dumps([c["name"], c["args"]], sort_keys=True, default=str) for c in calls)
-    if asked.additional_kwargs.get("done") and new and not new[-1]["error"]:
+    if one_call and new and not new[-1]["error"]:
         update["result"] = new[-1]["result"]
     elif max(repeated.values(), default=0) >= _SAME_CALL:
         update |= _stopped(f"made the same call {_SAME_CALL} times")

@@ -19,11 +19,13 @@ class Model:
 
     `structured(schema)` is the model bound to answer in that JSON schema, giving {"raw", "parsed",
     "parsing_error"}; None where it can only be asked to. `native_tools`: it makes tool calls of its own.
+    `small`: it follows patterns rather than instructions, and is asked for as little as possible.
     """
 
     name: str
     chat: BaseChatModel
     native_tools: bool
+    small: bool
     structured: Callable[[dict[str, Any]], Runnable[Any, Any]] | None
 
 

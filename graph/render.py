@@ -3,6 +3,8 @@ it ignores the same cases as a block of text. Failed cases become short warnings
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
@@ -12,15 +14,26 @@ _LONG = 1500
 _WARNINGS = 3
 
 
-def planner_turns(cases: Sequence[Case], *, numbered: bool) -> list[AnyMessage]:
-    """One exchange a case: the task, and the plan that worked, or the answer where it needed no plan."""
+@dataclass(frozen=True)
+class Example:
+    """A step of a case that worked, with the results of the steps before it."""
+
+    step: Step
+    earlier: tuple[Step, ...]
+
+
+def planner_turns(cases: Sequence[Case], *, numbered: bool, small: bool) -> list[AnyMessage]:
+    """One exchange a case: the task, and the plan that worked, or the answer where it needed no plan.
+
+    The best case comes last, next to the task: small models follow what they read last.
+    """
     turns: list[AnyMessage] = []
-    for number, case in enumerate(cases, start=1):
+    for number, case in reversed(list(enumerate(cases, start=1))):
         if case.outcome == "failure":
             continue
         label = f"[{number}] " if numbered else ""
         turns.append(HumanMessage(f"{label}{task_line(case.task)}"))
-        turns.extend(_plan_turns(case))
+        turns.extend(_plan_turns(case, small=small))
     return turns
 
 
@@ -29,18 +42,24 @@ def task_turn(task: str, cases: Sequence[Case]) -> HumanMessage:
     return HumanMessage(f"{_warnings(cases)}{task_line(task)}")
 
 
-def executor_turns(cases: Sequence[Case], *, native: bool) -> list[AnyMessage]:
-    """The steps of the cases that worked, each as the subtask and the tool calls that carried it out."""
+def examples(cases: Sequence[Case]) -> list[Example]:
+    """The steps of the cases that worked and called a tool."""
+    return [
+        Example(step, tuple(case.trajectory[:position]))
+        for case in cases
+        if case.outcome != "failure"
+        for position, step in enumerate(case.trajectory)
+        if any(not call["error"] for call in step["tool_calls"])
+    ]
+
+
+def executor_turns(chosen: Sequence[Example], *, native: bool) -> list[AnyMessage]:
+    """Each example as its subtask and the tool calls that carried it out."""
     turns: list[AnyMessage] = []
-    for number, case in enumerate(cases):
-        if case.outcome == "failure":
-            continue
-        for position, step in enumerate(case.trajectory):
-            calls = [call for call in step["tool_calls"] if not call["error"]]
-            if not calls:
-                continue
-            turns.append(HumanMessage(subtask_text(step["subtask"], case.trajectory[:position])))
-            turns.extend(_native_calls(step, calls, number) if native else _json_calls(calls))
+    for number, example in enumerate(chosen):
+        calls = [call for call in example.step["tool_calls"] if not call["error"]]
+        turns.append(subtask_turn(example.step["subtask"], example.earlier))
+        turns.extend(_native_calls(example.step, calls, number) if native else [_json_call(calls[-1])])
     return turns
 
 
@@ -65,42 +84,37 @@ def results_text(steps: Sequence[Step]) -> str:
     return "Results:\n" + "\n".join(lines)
 
 
-def plan_json(subtasks: Sequence[str], answer: str | None, *, last_is_answer: bool) -> str:
-    plan = {"subtasks": list(subtasks), "answer": answer, "last_result_is_answer": last_is_answer}
+def plan_json(subtasks: Sequence[str], answer: str | None, *, last_is_answer: bool, small: bool) -> str:
+    """A plan as the planner writes it. The subtasks come last: after them a small model would go on."""
+    plan: dict[str, Any] = {"subtasks": list(subtasks)}
+    if not small:
+        plan = {"answer": answer, "last_result_is_answer": last_is_answer, **plan}
+    elif answer is not None:
+        plan = {"answer": answer}
     return json.dumps(plan, ensure_ascii=False)
 
 
-def call_json(call: ToolCall, *, done: bool) -> str:
-    body = {"call": {"tool": call["name"], "args": call["args"]}, "done": done}
-    return json.dumps(body, ensure_ascii=False)
+def call_json(name: str, args: dict[str, Any]) -> str:
+    return json.dumps({"call": {"tool": name, "args": args}}, ensure_ascii=False)
 
 
 def tool_result_text(result: str) -> str:
     return f"Result: {result}"
 
 
-def _plan_turns(case: Case) -> list[AnyMessage]:
+def _plan_turns(case: Case, *, small: bool) -> list[AnyMessage]:
+    answer = AIMessage(plan_json([], case.answer, last_is_answer=False, small=small))
     if not case.plan:
-        return [AIMessage(plan_json([], case.answer, last_is_answer=False))]
-    direct = bool(case.trajectory) and case.trajectory[-1]["result"] == case.answer
-    plan = AIMessage(plan_json(case.plan, None, last_is_answer=direct or not case.trajectory))
-    if direct or not case.trajectory:
+        return [answer]
+    direct = not case.trajectory or case.trajectory[-1]["result"] == case.answer
+    plan = AIMessage(plan_json(case.plan, None, last_is_answer=direct, small=small))
+    if direct or small:
         return [plan]
-    return [
-        plan,
-        HumanMessage(results_text(case.trajectory)),
-        AIMessage(plan_json([], case.answer, last_is_answer=False)),
-    ]
+    return [plan, HumanMessage(results_text(case.trajectory)), answer]
 
 
-def _json_calls(calls: Sequence[ToolCall]) -> list[AnyMessage]:
-    turns: list[AnyMessage] = []
-    for position, call in enumerate(calls):
-        last = position == len(calls) - 1
-        turns.append(AIMessage(call_json(call, done=last)))
-        if not last:
-            turns.append(HumanMessage(tool_result_text(_short(call["result"]))))
-    return turns
+def _json_call(call: ToolCall) -> AIMessage:
+    return AIMessage(call_json(call["name"], call["args"]))
 
 
 def _native_calls(step: Step, calls: Sequence[ToolCall], number: int) -> list[AnyMessage]:

@@ -3,7 +3,6 @@
 import os
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memento.errors import UsageError
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from memento.graph import Agent, Context, Evaluator
     from memento.memory import CaseBank, Policy
+    from memento.tools import ToolStatus
 
 
 def build_graph(
@@ -78,13 +78,50 @@ def open_bank(settings: Settings) -> "CaseBank":
     )
 
 
+def open_existing_bank(settings: Settings) -> "CaseBank":
+    """The case bank of a home that is there.
+
+    Raises:
+        UsageError: it is not.
+    """
+    from memento.memory import Home
+
+    with Home.open(settings.home, create=False):
+        return open_bank(settings)
+
+
+def check_models(settings: Settings) -> None:
+    """Make sure that the settings' models can be made, before anything is written.
+
+    Raises:
+        UsageError: one cannot; the message says what to do.
+    """
+    from memento.local_model import weights
+    from memento.models import load_chat_model
+
+    for name in {settings.planner, settings.executor, settings.judge}:
+        if name == "local":
+            weights()
+        elif isinstance(name, str):
+            load_chat_model(name)
+
+
+def built_in_status(settings: Settings) -> "list[ToolStatus]":
+    """The built-in tools with their state, the absent ones too."""
+    from memento.tools import tool_status
+
+    return tool_status(**_tool_options(settings))
+
+
 def ready_tools(settings: Settings) -> "list[BaseTool]":
     """The built-in tools that can be used here."""
     from memento.tools import builtin_tools
 
-    return builtin_tools(
-        files=[Path(folder) for folder in settings.files], tavily_api_key=os.environ.get("TAVILY_API_KEY")
-    )
+    return builtin_tools(**_tool_options(settings))
+
+
+def _tool_options(settings: Settings) -> dict[str, Any]:
+    return {"files": list(settings.files), "tavily_api_key": os.environ.get("TAVILY_API_KEY") or None}
 
 
 def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":

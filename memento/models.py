@@ -86,6 +86,7 @@ def describe(name: str, chat: "BaseChatModel") -> Model:
         chat=chat,
         # llama.cpp's template of the local model knows no tools.
         native_tools=binds_tools and name != LOCAL and profile.get("tool_calling") is not False,
+        small=name == LOCAL,
         structured=(lambda schema: _structured(chat, schema)) if can_structure else None,
     )
 

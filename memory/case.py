@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
+from numbers import Real
 from typing import Any, Literal, Self, get_args
 
 from typing_extensions import TypedDict
@@ -45,7 +46,7 @@ def outcome_of(reward: float | None) -> Outcome:
 def content_id(*parts: Any) -> str:
     """An id that follows from content: the same parts always give the same one."""
     text = json.dumps(parts, ensure_ascii=False, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:24]
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:24]
 
 
 def utc_now() -> str:
@@ -60,7 +61,7 @@ def checked_reward(reward: float | None) -> float | None:
     """
     if reward is None:
         return None
-    if isinstance(reward, bool) or not isinstance(reward, int | float) or not 0 <= reward <= 1:
+    if isinstance(reward, bool) or not isinstance(reward, Real) or not 0 <= reward <= 1:
         raise UsageError(f"a reward is a number from 0 to 1, not {reward!r}")
     return float(reward)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from memento.memory import journal
 from memento.memory.case import Case, Outcome, Status
-from memento.memory.embeddings import Encoder, Vectors, load_encoder
+from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
 from memento.memory.ledger import Ledger
@@ -64,6 +64,7 @@ class CaseBank:
         self.home = self.ledger.home
         self._chroma_url = chroma_url
         self._collections: dict[str, Collection] = {}
+        self._known_dimensions: int | None = None
         self._lock = self.home.bank_lock
         try:
             if chroma_url is None:
@@ -190,7 +191,7 @@ class CaseBank:
             Candidate(
                 case_id,
                 1.0 - float(distance),
-                np.asarray(embedding, dtype=np.float32),
+                unit(np.asarray(embedding, dtype=np.float32)),
                 cases[case_id].outcome,
                 tuple(cases[case_id].tools),
             )
@@ -213,8 +214,8 @@ class CaseBank:
         row = np.asarray(vector, dtype=np.float32)
         if row.ndim != 1 or not row.size or not np.isfinite(row).all():
             raise UsageError("a vector is one row of finite numbers")
-        dimensions = self._dimensions(row.size)
-        if row.size != dimensions:
+        dimensions = self._dimensions()
+        if dimensions is not None and row.size != dimensions:
             raise UsageError(f"this home's vectors have {dimensions} dimensions, not {row.size}")
         return row
 
@@ -232,9 +233,10 @@ class CaseBank:
                 "set MEMENTO_EMBEDDING to that, or use another home with --home DIR"
             )
 
-    def _dimensions(self, size: int) -> int:
-        if not hasattr(self, "_known_dimensions"):
-            self._known_dimensions = int(self.ledger.fact("dimensions", str(size)) or size)
+    def _dimensions(self) -> int | None:
+        if self._known_dimensions is None:
+            with self.home.engine.connect() as connection:
+                self._known_dimensions = journal.known_dimensions(connection)
         return self._known_dimensions
 
     def _client(self) -> "ClientAPI":

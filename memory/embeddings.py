@@ -131,6 +131,9 @@ def _load_minilm() -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
 
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     # With more threads a single short text is many times slower as soon as the machine is busy.
     torch.set_num_threads(1)
     try:

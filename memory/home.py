@@ -69,6 +69,8 @@ class Home:
             HomeInUseError: another process has it; the message says which, and the way out.
         """
         with self._guard:
+            if self._users == 0:
+                raise UsageError("this home was closed: open its path again")
             if self._lock.is_locked:
                 return
             try:
@@ -155,5 +157,7 @@ def _usable_folder(path: Path, *, create: bool) -> Path:
 
 def _command() -> str:
     """What this process would be called by the person who started it; arguments stay private."""
-    words = [Path(sys.argv[0] or "python").name, *sys.argv[1:2]]
+    program = Path(sys.argv[0] or "python")
+    name = program.parent.name if program.name == "__main__.py" else program.name
+    words = ["python" if name == "-c" else name, *sys.argv[1:2]]
     return " ".join(word for word in words if not word.startswith("-"))[:60]

@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, Outcome, Status, content_id
+from memento.memory.errors import UsageError
 from memento.memory.redact import redact
-from memento.memory.schema import cases
+from memento.memory.schema import cases, facts
 
 Vector = NDArray[np.float32]
 
@@ -30,6 +31,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
 
     An id that is there already is left as it is.
     """
+    keep_dimensions(connection, np.size(vector))
     case = Case.from_dict(redact(case.to_dict()))
     signature = content_id(case.task, case.tools)
     if merge_repetitions:
@@ -61,6 +63,24 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         )
     )
     return case.id
+
+
+def keep_dimensions(connection: Connection, size: int) -> None:
+    """The first vector that is written fixes the home's dimensions.
+
+    Raises:
+        UsageError: they are others.
+    """
+    connection.execute(insert(facts).values(name="dimensions", value=str(size)).on_conflict_do_nothing())
+    fixed = known_dimensions(connection)
+    if fixed != size:
+        raise UsageError(f"this home's vectors have {fixed} dimensions, not {size}")
+
+
+def known_dimensions(connection: Connection) -> int | None:
+    """The dimensions of the home's vectors; None before the first is written."""
+    value = connection.execute(select(facts.c.value).where(facts.c.name == "dimensions")).scalar()
+    return None if value is None else int(value)
 
 
 def set_outcome(connection: Connection, run_id: str, reward: float, outcome: Outcome) -> None:

@@ -3,6 +3,7 @@ everything that is learned is a function of it."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, set_outcome
+from memento.memory.journal import add_case, keep_dimensions, set_outcome
 from memento.memory.redact import redact, redact_text
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
@@ -32,9 +33,12 @@ class Reward:
     comment: str = ""
 
     def __post_init__(self) -> None:
-        checked_reward(self.reward)
-        if not 0 < self.weight < float("inf"):
+        if self.reward is None:
+            raise UsageError("a reward is a number from 0 to 1; one that is unknown is not said")
+        object.__setattr__(self, "reward", checked_reward(self.reward))
+        if isinstance(self.weight, bool) or not isinstance(self.weight, Real) or not 0 < self.weight < float("inf"):
             raise UsageError(f"a reward's weight is a positive number, not {self.weight!r}")
+        object.__setattr__(self, "weight", float(self.weight))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,9 +87,13 @@ class Ledger:
 
     def __init__(self, home: str | Path | Home, *, create: bool = True) -> None:
         self.home = Home.open(home, create=create)
+        self._closed = False
 
     def close(self) -> None:
-        self.home.close()
+        """Give the home up; once is enough, and more does no harm."""
+        if not self._closed:
+            self._closed = True
+            self.home.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,6 +125,7 @@ class Ledger:
             the id of the case that the run made or repeated, None where there is none.
         """
         with self.home.engine.begin() as connection:
+            keep_dimensions(connection, np.size(run.vector))
             inserted = connection.execute(
                 insert(runs).values(_run_row(connection, run)).on_conflict_do_nothing()
             ).rowcount

@@ -30,6 +30,17 @@ class Evidence:
 NO_EVIDENCE = Evidence(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
+@dataclass(frozen=True)
+class Slots:
+    """All that was ever shown, in run order; one entry a slot. `credited` is False where others of the run
+    were used and this was not; `weights` is the reward's weight over the number of cases shown."""
+
+    similarities: Floats
+    rewards: Floats
+    weights: Floats
+    credited: NDArray[np.bool_]
+
+
 class Outcomes:
     """A namespace's outcomes. A function of the ledger alone: the order in which rewards came is no part
     of it, since everything is summed in run order."""
@@ -42,7 +53,8 @@ class Outcomes:
         self._by_case: dict[str, set[tuple[int, str]]] = {}
         self._without: set[tuple[int, str]] = set()
         self._evidence: dict[str | None, Evidence] = {}
-        self._pooled: Evidence | None = None
+        self._slots: dict[tuple[int, str], Floats] = {}
+        self._all_slots: Slots | None = None
         self._lock = threading.RLock()
 
     def refresh(self) -> None:
@@ -61,19 +73,14 @@ class Outcomes:
                 found = self._evidence[case_id] = self._collect(case_id, sorted(keys))
             return found
 
-    def pooled(self) -> Evidence:
-        """The evidence on all shown cases together; its `states` are left out."""
+    def slots(self) -> Slots:
+        """Every slot of every run that has a reward."""
         with self._lock:
-            if self._pooled is None:
-                parts = [self.of(case_id) for case_id in sorted(self._by_case)]
-                self._pooled = Evidence(
-                    NO_EVIDENCE.states,
-                    *(
-                        np.concatenate([NO_EVIDENCE.rewards, *(getattr(part, name) for part in parts)])
-                        for name in ("rewards", "weights", "similarities")
-                    ),
-                )
-            return self._pooled
+            if self._all_slots is None:
+                rows = [self._slots[key] for key in sorted(self._slots)]
+                table = np.concatenate([np.zeros((0, 4)), *rows])
+                self._all_slots = Slots(table[:, 0], table[:, 1], table[:, 2], table[:, 3] > 0)
+            return self._all_slots
 
     def usual_cosine(self) -> tuple[float, int]:
         """The mean cosine of tasks to their candidates, and over how many runs."""
@@ -89,10 +96,12 @@ class Outcomes:
     def _take(self, row: OutcomeRow) -> None:
         key = (row.number, row.run_id)
         self._runs[key] = row
-        self._pooled = None
         if row.reward is None:
             return
-        if not row.shown:
+        self._all_slots = None
+        if row.shown:
+            self._slots[key] = _slot_table(row, row.reward)
+        else:
             self._without.add(key)
             self._evidence.pop(None, None)
         for slot in row.shown:
@@ -118,3 +127,12 @@ class Outcomes:
             np.asarray(weights, dtype=np.float64),
             np.asarray(similarities, dtype=np.float64),
         )
+
+
+def _slot_table(row: OutcomeRow, reward: float) -> Floats:
+    """Shape (slots, 4): the columns of `Slots`."""
+    shares = credit.shares({slot.case_id: slot.used for slot in row.shown})
+    weight = row.weight / len(row.shown)
+    return np.asarray(
+        [[slot.similarity, reward, weight, shares[slot.case_id]] for slot in row.shown], dtype=np.float64
+    )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from memento.memory.case import Step
 from memento.memory.case_bank import Candidate, CaseBank
+from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.ledger import Ledger, Reward, RunRecord
 from memento.memory.outcomes import Outcomes
@@ -27,7 +28,7 @@ FLOOR = 0.03
 """The share of runs in which nothing is shown, for ever: without it nobody could say what memory is worth."""
 VOID_PRIOR = 0.5
 """The prior share of the void case, whatever the number of candidates."""
-TEMPERATURE = 0.05
+TEMPERATURE = 0.04
 """α of soft Q-learning, in units of reward."""
 PRIOR_TEMPERATURE = 0.1
 """μ₀(c|s) ∝ exp(cos(s,c)/this)."""
@@ -84,7 +85,7 @@ class Policy:
         top-K by similarity while no outcome bears on it.
         """
         space = namespace or self.bank.namespace
-        vector = self.bank.checked_vector(task_vector)
+        vector = unit(self.bank.checked_vector(task_vector))
         number = self.ledger.next_number(space)
         draw = _Draw(_generator(self.seed, space, number), self.k if k is None else k)
         candidates = [] if self.name == "none" else self.bank.search(vector, CANDIDATES, space, exclude)

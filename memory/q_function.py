@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.case_bank import Candidate
-from memento.memory.outcomes import Evidence, Outcomes
+from memento.memory.outcomes import Evidence, Outcomes, Slots
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -56,17 +56,18 @@ class KernelQ:
         b(s) + lift + .6·(cos(s,c) − usual cosine) − (a penalty where the case itself did not succeed)
 
     b(s) is the same kernel mean over the runs without cases, and is also the void case's Q; `lift` is what
-    shown cases have been worth on the whole. Appending an outcome is the whole update.
+    shown cases of about the same similarity have been worth on the whole. Appending an outcome is the whole update.
     """
 
-    bandwidth: float = 0.2
+    bandwidth: float = 0.1
     slope: float = 0.6
     failure_penalty: float = 0.4
     unknown_penalty: float = 0.1
-    near_strength: float = 0.5
-    mean_strength: float = 1.0
+    near_strength: float = 2.0
+    mean_strength: float = 5.0
     lift_strength: float = 5.0
-    usual_cosine: float = 0.3  # of unrelated tasks under MiniLM, until this home has its own
+    lift_width: float = 0.1
+    usual_cosine: float = 0.15  # of unrelated tasks under MiniLM, until this home has its own
     usual_strength: float = 10.0
     noise: float = 0.21  # the variance of a reward around its mean
     name: str = "kernel"
@@ -75,8 +76,11 @@ class KernelQ:
         without = outcomes.of(None)
         void, void_weight = self._baseline(task, without)
         usual = self._usual_cosine(outcomes)
-        lift = self._lift(outcomes.pooled(), self._mean(without), usual)
-        rows = [self._one(task, c, outcomes.of(c.case_id), void + lift, usual) for c in candidates]
+        slots, baseline = outcomes.slots(), self._mean(without)
+        rows = [
+            self._one(task, c, outcomes.of(c.case_id), void + self._lift(c.similarity, slots, baseline, usual), usual)
+            for c in candidates
+        ]
         q, std, counts = (np.asarray(column, dtype=np.float64) for column in zip(*rows, strict=True))
         return QValues(q, std, void, self._std(void_weight), counts)
 
@@ -114,9 +118,13 @@ class KernelQ:
             float(without.weights.sum()) + strength
         )
 
-    def _lift(self, pooled: Evidence, baseline: float, usual: float) -> float:
-        residuals = pooled.rewards - baseline - self.slope * (pooled.similarities - usual)
-        lift = float(pooled.weights @ residuals) / (float(pooled.weights.sum()) + self.lift_strength)
+    def _lift(self, cosine: float, slots: Slots, baseline: float, usual: float) -> float:
+        """What shown cases of about this similarity have been worth beyond what it lets one expect."""
+        alike = slots.weights * np.exp(-0.5 * ((slots.similarities - cosine) / self.lift_width) ** 2)
+        # A case that was shown and not used made no difference.
+        worth = np.where(slots.credited, slots.rewards - baseline, 0.0)
+        residuals = worth - self.slope * (slots.similarities - usual)
+        lift = float(alike @ residuals) / (float(alike.sum()) + self.lift_strength)
         return float(np.clip(lift, -0.5, 0.5))
 
     def _usual_cosine(self, outcomes: Outcomes) -> float:

@@ -61,7 +61,8 @@ def _tokens(text: str) -> list[_Token]:
         in_call = bool(brackets) and brackets[-1].separates
         found = (None if in_call else _THOUSANDS.match(text, position)) or _NUMBER.match(text, position)
         if found:
-            tokens.append(_Token("number", found.group().replace(",", "")))
+            # A zero in front would be an octal number, and is refused, in Python.
+            tokens.append(_Token("number", re.sub(r"^0+(?=[0-9])", "", found.group().replace(",", ""))))
         elif found := _NAME.match(text, position):
             tokens.append(_name(found.group(), text[found.end() :], tokens))
         elif found := _OPERATOR.match(text, position):
@@ -127,6 +128,8 @@ def _rewrite(tokens: list[_Token]) -> list[_Token]:
             _postfix(token.text, following, out)
         elif token.text == "off":
             start = _operand_start(out)
+            if out[start].text != "percent":
+                raise Refused("write a discount as 20% off 50")
             out[start:] = [*_ops("( 1 -"), *out[start:], *_ops(") *")]
         else:
             out.append(_Token("op", {"^": "**", "=": "==", "%%": "%"}.get(token.text, token.text)))

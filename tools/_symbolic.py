@@ -592,7 +592,7 @@ def _integer(value: int) -> Any:
     return Integer(value)
 
 
-def show(value: Any) -> str:  # noqa: PLR0911
+def show(value: Any) -> str:
     """The value as text: exact, with an approximation where the exact form is not a decimal."""
     import sympy
 
@@ -606,6 +606,12 @@ def show(value: Any) -> str:  # noqa: PLR0911
         return str(value)
     if value.is_infinite:
         return {sympy.oo: "infinity", -sympy.oo: "-infinity"}.get(value, "undefined")
+    return _shown_irrational(value)
+
+
+def _shown_irrational(value: Any) -> str:
+    import sympy
+
     exact = sympy.expand(value) if _expands_quickly(value) else value
     if exact.is_Rational:
         return _shown_rational(exact)
@@ -614,7 +620,7 @@ def show(value: Any) -> str:  # noqa: PLR0911
     except ValueError:  # integers with more digits than Python writes
         text = ""
     digits = value.evalf(14)
-    if digits == 0 or (digits.is_Float and digits._prec == 1):  # no digit of it is certain: it is nothing
+    if digits == 0 or (digits.is_Float and digits._prec == 1):  # noqa: SLF001  (no digit of it is certain)
         return "0"
     if not digits.is_Float and text:
         return text

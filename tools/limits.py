@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import math
 import os
@@ -47,7 +48,11 @@ def make_tool(
 ) -> BoundedTool:
     """A tool named and described by the function itself."""
     made = BoundedTool.from_function(
-        func=function, coroutine=coroutine, name=function.__name__, args_schema=schema
+        func=function,
+        coroutine=coroutine,
+        name=function.__name__,
+        description=inspect.getdoc(function),
+        args_schema=schema,
     )
     assert isinstance(made, BoundedTool)  # noqa: S101  (from_function is typed as the base class)
     return made

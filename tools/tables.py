@@ -147,12 +147,22 @@ def _data_files(roots: Sequence[Path]) -> Iterator[Path]:
             continue
         candidates = [top] if top.is_file() else _walk(top)
         for path in candidates:
-            resolved = path.resolve()
+            resolved = _regular_file(path)
             # A link may lead out of the folder; what it leads to is then not allowed.
-            inside = resolved == top or resolved.is_relative_to(top)
-            if inside and resolved not in seen and path.suffix.lower() in _KINDS and resolved.is_file():
+            if resolved and resolved.is_relative_to(top) and resolved not in seen:
                 seen.add(resolved)
                 yield path
+
+
+def _regular_file(path: Path) -> Path | None:
+    """Where a data file really is; None for what is no data file, or cannot be looked at."""
+    if path.suffix.lower() not in _KINDS:
+        return None
+    try:
+        resolved = path.resolve(strict=True)
+        return resolved if resolved.is_file() else None
+    except (OSError, RuntimeError):
+        return None
 
 
 def _walk(top: Path) -> list[Path]:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+import numpy as np
 from langchain_core.messages import AnyMessage, SystemMessage
 
 from memento.graph import prompts, render
@@ -34,13 +35,22 @@ def execute_subtask(executor: ExecutorGraph) -> Callable[[State, Run], Awaitable
 
 
 def _messages(subtask: str, state: State, run: Run) -> list[AnyMessage]:
-    cases = shown_cases(state, run)
+    chosen = _nearest(subtask, render.examples(shown_cases(state, run)), run)
     earlier = state["trajectory"][state["plan_starts_at"] :]
     return [
         SystemMessage(prompts.executor_system(run.parts.tools, native=run.native_tools)),
-        *render.executor_turns(cases, native=run.native_tools),
+        *render.executor_turns(chosen, native=run.native_tools),
         render.subtask_turn(subtask, earlier),
     ]
+
+
+def _nearest(subtask: str, examples: list[render.Example], run: Run) -> list[render.Example]:
+    """Of the shown cases' steps those most like this subtask, the best last; as many as cases may be shown."""
+    if not examples:
+        return []
+    vectors = run.policy.bank.embed([subtask, *(example.step["subtask"] for example in examples)])
+    ranked = np.argsort(vectors[1:] @ vectors[0], kind="stable")
+    return [examples[index] for index in ranked[-max(run.context.k or 0, 1) :]]
 
 
 def _context(run: Run) -> ExecutorContext:

@@ -25,7 +25,7 @@ async def plan(state: State, run: Run) -> Update:
     last = state["cycle"] >= (run.context.max_cycles or 1)
     messages = _messages(state, run, cases, last=last)
     allowed = 0 if last else run.context.max_subtasks or 1
-    schema = plan_schema(allowed, citing=run.planner.native_tools and bool(cases))
+    schema = _schema(run, allowed, citing=run.planner.native_tools and bool(cases))
     usage = state["usage"]
     problem = ""
     for _ in range(_TRIES):
@@ -49,14 +49,26 @@ async def plan(state: State, run: Run) -> Update:
 
 def plan_schema(max_subtasks: int, *, citing: bool) -> dict[str, Any]:
     """The JSON schema of the planner's reply; with no subtasks left to give it asks for the answer. Every
-    property is required, as strict modes ask."""
+    property is required, as strict modes ask, and the subtasks come last (see `render.plan_json`)."""
     properties: dict[str, Any] = {
-        "subtasks": {"type": "array", "items": {"type": "string"}, "maxItems": max_subtasks},
         "answer": {"type": ["string", "null"] if max_subtasks else "string"},
         "last_result_is_answer": {"type": "boolean"},
     }
     if citing:
         properties["used_cases"] = {"type": "array", "items": {"type": "integer"}, "maxItems": 64}
+    properties["subtasks"] = {"type": "array", "items": {"type": "string"}, "maxItems": max_subtasks}
+    return _closed(properties)
+
+
+def _schema(run: Run, allowed: int, *, citing: bool) -> dict[str, Any]:
+    """A small planner is asked for subtasks alone, or for the answer alone once no more can be done."""
+    full = plan_schema(allowed, citing=citing)
+    if not run.planner.small:
+        return full
+    return _closed({name: full["properties"][name] for name in (["subtasks"] if allowed else ["answer"])})
+
+
+def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     return {
         "title": "plan",
         "description": "The subtasks to carry out next, or the answer.",
@@ -68,15 +80,15 @@ def plan_schema(max_subtasks: int, *, citing: bool) -> dict[str, Any]:
 
 
 def _messages(state: State, run: Run, cases: Sequence[Case], *, last: bool) -> list[AnyMessage]:
-    citing = run.planner.native_tools
+    citing, small = run.planner.native_tools, run.planner.small
     messages: list[AnyMessage] = [
-        SystemMessage(prompts.planner_system(run.parts.tools, citing=citing)),
-        *render.planner_turns(cases, numbered=citing),
+        SystemMessage(prompts.planner_system(run.parts.tools, citing=citing, small=small)),
+        *render.planner_turns(cases, numbered=citing, small=small),
         render.task_turn(state["question"], cases),
     ]
     if state["trajectory"]:
         done = [step["subtask"] for step in state["trajectory"]]
-        messages.append(AIMessage(render.plan_json(done, None, last_is_answer=False)))
+        messages.append(AIMessage(render.plan_json(done, None, last_is_answer=False, small=small)))
         what_next = prompts.ANSWER_NOW if last else prompts.NEXT
         messages.append(HumanMessage(f"{render.results_text(state['trajectory'])}\n{what_next}"))
     return messages
@@ -94,7 +106,8 @@ def _understood(
     if not isinstance(subtasks, list) or not all(isinstance(subtask, str) for subtask in subtasks):
         return None, '"subtasks" is not a list of texts'
     subtasks = [clean(subtask.strip(), limit=2000) for subtask in subtasks]
-    subtasks = [subtask for subtask in subtasks if subtask][: run.context.max_subtasks]
+    # A subtask that stands there twice is a model going in circles.
+    subtasks = [subtask for subtask in dict.fromkeys(subtasks) if subtask][: run.context.max_subtasks]
     cited = _cited(reply.value.get("used_cases"), cases, state.get("cited"))
     if subtasks and not last:
         return {
@@ -102,7 +115,8 @@ def _understood(
             "position": 0,
             "cycle": state["cycle"] + 1,
             "plan_starts_at": len(state["trajectory"]),
-            "last_is_answer": reply.value.get("last_result_is_answer") is True,
+            # A small planner is not asked: it plans so that this holds.
+            "last_is_answer": run.planner.small or reply.value.get("last_result_is_answer") is True,
             "cited": cited,
         }, ""
     if isinstance(answer, int | float) and not isinstance(answer, bool):

@@ -1,0 +1,75 @@
+"""The command line."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from memento.commands import cases, demo, doctor, run, runs, serve, tools
+from memento.errors import MementoError, UsageError
+from memento.settings import load_dotenv_file
+
+# Typer carries its own copy of Click, and earlier it used Click itself: this is the one that it uses.
+_TyperUsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="An agent that learns from its own experience while its language model stays frozen.\n\n"
+    'Example: memento run "What is 17% of 2340?"',
+)
+app.command()(run.run)
+app.command()(demo.demo)
+app.add_typer(cases.app, name="cases")
+app.command()(runs.feedback)
+app.add_typer(runs.app, name="runs")
+app.add_typer(tools.app, name="tools")
+app.command()(serve.serve)
+app.command()(doctor.doctor)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command. Exit code 0: it did its work; 1: it could not; 2: wrong usage or configuration."""
+    sys.exit(_code(arguments))
+
+
+def _code(arguments: list[str] | None) -> int:
+    try:
+        load_dotenv_file(Path(".env"))
+        returned = app(args=arguments, prog_name="memento", standalone_mode=False)
+        return returned if isinstance(returned, int) else 0
+    except typer.Exit as stop:
+        return stop.exit_code
+    except _TyperUsageError as error:
+        return _fail(_wrong_usage(error), 2)
+    except UsageError as error:
+        return _fail(str(error), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        return _fail("stopped", 130)
+    except MementoError as error:
+        return _fail(str(error), 1)
+    except BrokenPipeError:
+        return 1
+    except Exception as error:  # noqa: BLE001 - one line, never a traceback that may hold a secret
+        return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _wrong_usage(error: Any) -> str:
+    """One line about an error of Typer's; where a command is missing, the help page goes to stdout."""
+    command = error.ctx.command_path if error.ctx else "memento"
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error.ctx.get_help())
+        return f"which command of `{command}`?"
+    return f"{error.format_message().rstrip('.')}: see `{command} --help`"
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"memento: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    main()

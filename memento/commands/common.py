@@ -1,0 +1,70 @@
+"""What the commands share: options, output, and the ledger for those that only read."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memento.settings import Settings, default_models, has_openai, load_settings
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from memento.memory import Ledger
+
+HomeOption = Annotated[Path | None, typer.Option("--home", help="The memory's folder. Default: MEMENTO_HOME, or your data folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+NamespaceOption = Annotated[str | None, typer.Option("--namespace", help="Whose memory it is.")]
+
+
+def settings_for(home: Path | None = None, **given: Any) -> Settings:
+    """The settings from flags over the environment."""
+    return load_settings(home=home, **given)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def console() -> "Console":
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def notice(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+def say_models(settings: Settings) -> Settings:
+    """The settings with their models filled in, saying so where the local one stands in for a missing key."""
+    filled = default_models(settings)
+    if settings.planner is None and not has_openai():
+        notice("no OPENAI_API_KEY or OPENAI_BASE_URL is set: the small local model plans and executes")
+    return filled
+
+
+@contextmanager
+def reading(home: Path | None) -> Iterator["Ledger"]:
+    """The ledger of a home that is there, beside whatever process owns its bank."""
+    from memento.memory import Ledger
+
+    with Ledger(settings_for(home).home, create=False) as ledger:
+        yield ledger
+
+
+def short(text: Any, limit: int = 70) -> str:
+    """One line of a text, cut where it is long."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def printable(value: Any) -> str:
+    """A text for the terminal: Rich would take brackets in it for markup."""
+    from rich.markup import escape
+
+    return escape(str(value))

@@ -1,0 +1,132 @@
+"""memento run: one task, shown live."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from memento.commands.common import (
+    HomeOption,
+    JsonOption,
+    NamespaceOption,
+    console,
+    print_json,
+    printable,
+    say_models,
+    settings_for,
+    short,
+)
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from memento.settings import Settings
+
+
+def run(
+    task: Annotated[str, typer.Argument(help="What is to be done.")],
+    home: HomeOption = None,
+    reference: Annotated[str | None, typer.Option(help="The right answer, to learn from.")] = None,
+    namespace: NamespaceOption = None,
+    no_learn: Annotated[bool, typer.Option("--no-learn", help="Teach nothing, add no case, do not explore.")] = False,
+    planner: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
+    executor: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
+    policy: Annotated[str | None, typer.Option(help="auto, none, similarity or kernel.")] = None,
+    k: Annotated[int | None, typer.Option("-k", help="At most so many cases are shown.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Solve a task, and remember how it went.
+
+    Example: memento run "What is 17% of 2340?" --reference 397.8
+    """
+    from memento.graph.nodes.retrieve_case import task_of
+
+    task_of({"task": task})
+    settings = settings_for(
+        home,
+        namespace=namespace,
+        planner=planner,
+        executor=executor,
+        policy=policy,
+        k=k,
+        learn=False if no_learn else None,
+    )
+    out = _solve(say_models(settings), task, reference, None if as_json else console())
+    if as_json:
+        print_json(report(out))
+    if out["status"] == "failed":
+        raise typer.Exit(1)
+
+
+def report(out: dict[str, Any]) -> dict[str, Any]:
+    """A finished run as the command line's JSON."""
+    return {
+        "run_id": out["run_id"],
+        "answer": out["answer"],
+        "solved": solved(out),
+        "reward": out["reward"],
+        "evaluation": out["evaluation"],
+        "retrieved": [dict(slot) for slot in out["retrieved"]],
+        "plan": out["plan"],
+        "trajectory": out["trajectory"],
+        "usage": dict(out["usage"]),
+        "case_id": out["case_id"],
+    }
+
+
+def solved(out: dict[str, Any]) -> bool:
+    """Whether there is an answer, and nothing says that it is wrong."""
+    from memento.memory.case import outcome_of
+
+    return out["status"] == "answered" and outcome_of(out["reward"]) != "failure"
+
+
+def _solve(settings: "Settings", task: str, reference: str | None, screen: "Console | None") -> dict[str, Any]:
+    from memento.api import build_graph, check_models, open_bank
+
+    check_models(settings)
+    with open_bank(settings) as bank:
+        graph = build_graph(settings=settings, bank=bank)
+        given: dict[str, Any] = {"task": task}
+        if reference is not None:
+            given["reference"] = reference
+        out: dict[str, Any] = {}
+        for kind, chunk in graph.stream(given, stream_mode=["custom", "values"], subgraphs=False):
+            if kind == "values":
+                out = chunk
+            elif screen is not None:
+                _show(chunk, screen, bank)
+        if screen is not None:
+            _show_end(out, screen)
+    return out
+
+
+def _show(event: dict[str, Any], screen: "Console", bank: Any) -> None:
+    if event["event"] == "cases":
+        shown = bank.get_many([slot["case_id"] for slot in event["cases"]])
+        screen.print(f"[bold]cases[/] ({event['arm']})" if shown else f"[bold]cases[/] none ({event['arm']})")
+        for slot in event["cases"]:
+            case = shown[slot["case_id"]]
+            why = f"similar {slot['similarity']:.2f}, Q {slot['q']:.2f} ± {slot['q_std']:.2f}, p {slot['propensity']:.2f}"
+            screen.print(f"  {case.id[:8]}  {printable(short(case.task))}  [dim]{case.outcome}; {why}[/]")
+    elif event["event"] == "plan":
+        for number, subtask in enumerate(event["plan"] or [], start=1):
+            screen.print(f"[bold]plan[/]  {number}. {printable(subtask)}")
+    elif event["event"] == "tool_calls":
+        for call in event["calls"]:
+            args = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
+            result = f"[red]{printable(short(call['error']))}[/]" if call["error"] else printable(short(call["result"]))
+            screen.print(f"[bold]tool[/]  {call['name']}({printable(short(args, 100))}) → {result}")
+
+
+def _show_end(out: dict[str, Any], screen: "Console") -> None:
+    screen.print(f"[bold]answer[/] {printable(out['answer'])}")
+    reward = "unknown" if out["reward"] is None else f"{out['reward']:g}"
+    why = printable(out["evaluation"].get("rationale") or "")
+    usage = out["usage"]
+    screen.print(f"[bold]reward[/] {reward} [dim]{why}[/]")
+    screen.print(
+        f"[dim]run {out['run_id']}: {usage['model_calls']} model calls, {usage['input_tokens']} tokens in, "
+        f"{usage['output_tokens']} out[/]"
+    )
+    if out["reward"] is None:
+        screen.print(f"[dim]tell it how that was: memento feedback {out['run_id']} 1[/]")
+

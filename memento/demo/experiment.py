@@ -1,0 +1,138 @@
+"""The demo's experiment: three arms over the same tasks, with the real local model, real tools, real banks."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from memento.api import build_graph
+from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, Family, draw_tasks, seed_task
+from memento.memory import Case, CaseBank
+from memento.memory.embeddings import CachedEncoder, MiniLM
+from memento.settings import Settings
+from memento.tools import builtin_tools
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from memento.graph import Agent
+
+Arm = Literal["no memory", "frozen seeds", "learning"]
+ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
+
+# The same caps for every arm. A plan in the families has at most two subtasks.
+_CAPS: dict[str, Any] = {"max_cycles": 1, "max_subtasks": 3, "max_tool_calls": 2, "max_model_calls": 4, "k": 3}
+_HOW: dict[Arm, dict[str, Any]] = {
+    "no memory": {"policy": "none", "learn": False},
+    "frozen seeds": {"policy": "similarity", "learn": False},
+    "learning": {"policy": "auto", "learn": True},
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one arm did on one task; `number` is the task's place in the order, from 0."""
+
+    seed: int
+    number: int
+    arm: Arm
+    family: str
+    reward: float
+    seconds: float
+    tokens_in: int
+    tokens_out: int
+    shown: int
+    task: str
+    reference: str
+    answer: str
+
+
+def run_demo(folder: Path, tasks: int, seeds: Iterable[int], *, quiet: bool = False) -> list[Result]:
+    """Run the arms over the tasks of each seed, and write every result to `folder`/results.jsonl at once.
+    Ctrl-C ends it with what there is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    folder.mkdir(parents=True, exist_ok=True)
+    results: list[Result] = []
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    screen = Console(stderr=True, quiet=quiet)
+    with Progress(*columns, console=screen) as progress, (folder / "results.jsonl").open("a") as log:
+        try:
+            for seed in seeds:
+                for result in _run_seed(folder / f"seed-{seed}", tasks, seed, progress):
+                    results.append(result)
+                    log.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
+                    log.flush()
+        except KeyboardInterrupt:
+            screen.print(f"stopped; what was learned is in {folder}")
+    return results
+
+
+def read_results(folders: Sequence[Path]) -> list[Result]:
+    """The results that earlier demos wrote."""
+    return [
+        Result(**json.loads(line))
+        for folder in folders
+        for line in (folder / "results.jsonl").read_text().splitlines()
+    ]
+
+
+def demonstration(family: Family) -> Case:
+    """A family's one seed case: its worked solution, with the tools' real results."""
+    task = seed_task(family)
+    tools = {tool.name: tool for tool in builtin_tools(files=[SALES_CSV.parent])}
+    steps = []
+    for step in task.steps:
+        result = str(tools[step.tool].invoke(step.args))
+        call = {"name": step.tool, "args": step.args, "result": result, "error": None}
+        steps.append({"subtask": step.subtask, "tool_calls": [call], "result": result})
+    return Case.from_demonstration(task=task.task, trajectory=steps, answer=steps[-1]["result"])
+
+
+def _run_seed(folder: Path, tasks: int, seed: int, progress: "Progress") -> Iterator[Result]:
+    drawn = draw_tasks(tasks, seed)
+    encoder = CachedEncoder(MiniLM())
+    bar = progress.add_task(f"seed {seed}", total=len(drawn) * len(ARMS))
+    right = dict.fromkeys(ARMS, 0.0)
+    with ExitStack() as stack:
+        agents = {arm: _agent(folder / arm.replace(" ", "-"), arm, encoder, stack) for arm in ARMS}
+        for number, task in enumerate(drawn):
+            for arm, agent in agents.items():
+                result = _run_task(agent, task, seed=seed, number=number, arm=arm)
+                right[arm] += result.reward
+                rates = ", ".join(f"{name} {right[name] / (number + 1):.0%}" for name in ARMS)
+                progress.update(bar, advance=1, description=f"seed {seed}: {rates}")
+                yield result
+
+
+def _agent(home: Path, arm: Arm, encoder: CachedEncoder, stack: ExitStack) -> "Agent":
+    """An arm's agent over a home of its own that holds the seed demonstrations."""
+    bank = stack.enter_context(CaseBank(home, encoder))
+    bank.add_many(demonstration(family) for family in FAMILIES)
+    settings = Settings(
+        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **_CAPS, **_HOW[arm]
+    )
+    return build_graph(settings=settings, bank=bank)
+
+
+def _run_task(agent: "Agent", task: DemoTask, *, seed: int, number: int, arm: Arm) -> Result:
+    began = time.perf_counter()
+    out = agent.invoke({"task": task.task, "reference": task.reference})
+    return Result(
+        seed=seed,
+        number=number,
+        arm=arm,
+        family=task.family,
+        reward=float(out["reward"] or 0.0),
+        seconds=round(time.perf_counter() - began, 3),
+        tokens_in=out["usage"]["input_tokens"],
+        tokens_out=out["usage"]["output_tokens"],
+        shown=len(out["retrieved"]),
+        task=task.task,
+        reference=task.reference,
+        answer=out["answer"],
+    )

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.tools import BaseTool, ToolException
+from pydantic import SecretStr
+
+from memento.tools import builtin_tools
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+KEY = "tvly-VERYSECRET"
+
+
+class Stub(ThreadingHTTPServer):
+    """Speaks as much of Tavily's protocol as a search needs, and keeps what it was sent."""
+
+    status = 200
+    body = b"{}"
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.requests: list[tuple[str, str | None, dict[str, Any]]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def answer(self, body: object, status: int = 200) -> None:
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.status = status
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Stub
+
+    def do_POST(self) -> None:
+        sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.server.requests.append((self.path, self.headers["Authorization"], sent))
+        self.send_response(self.server.status)
+        self.send_header("Content-Length", str(len(self.server.body)))
+        self.end_headers()
+        self.wfile.write(self.server.body)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def stub() -> Iterator[Stub]:
+    with Stub() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def search_tool(base_url: str) -> BaseTool:
+    return builtin_tools([], SecretStr(KEY), base_url)[-1]
+
+
+RESULTS = [
+    {"title": f"Page {n}", "url": f"https://example.org/{n}", "content": "words " * 300} for n in range(20)
+]
+
+
+async def test_results_and_what_is_sent(stub: Stub) -> None:
+    stub.answer({"results": RESULTS})
+    tool = search_tool(stub.url)
+    synchronous = tool.invoke({"query": " eiffel tower height ", "max_results": 2, "stray": 1})
+    assert synchronous.startswith("1. Page 0\nhttps://example.org/0\nwords ")
+    assert "2. Page 1" in synchronous
+    assert "Page 2" not in synchronous
+    assert await tool.ainvoke({"query": "eiffel tower height", "max_results": 2}) == synchronous
+    path, authorization, sent = stub.requests[0]
+    assert (path, authorization) == ("/search", f"Bearer {KEY}")
+    assert (sent["query"], sent["max_results"]) == ("eiffel tower height", 2)
+    assert len(stub.requests) == 2
+
+
+@pytest.mark.parametrize(("asked", "sent"), [(0, 1), (1_000, 10)])
+def test_the_number_of_results_is_kept_in_range(stub: Stub, asked: int, sent: int) -> None:
+    stub.answer({"results": RESULTS})
+    assert len(search_tool(stub.url).invoke({"query": "x", "max_results": asked})) <= 4_000
+    assert stub.requests[0][2]["max_results"] == sent
+
+
+def test_no_results(stub: Stub) -> None:
+    assert search_tool(stub.url).invoke({"query": "x"}) == "no results; try other words"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        (401, {"detail": {"error": f"key {KEY} is bad"}}, "refused its key"),
+        (403, {"detail": {"error": KEY}}, "does not allow"),
+        (429, {"detail": {"error": KEY}}, "limit is used up"),
+        (432, {}, "does not allow"),
+        (400, {"detail": {"error": KEY}}, "another query"),
+        (500, KEY.encode(), "cannot be reached"),
+        (302, b"", "cannot be reached"),
+        (200, b"not json", "not readable"),
+        (200, [1], "web_search"),
+        (200, {"results": ["x"]}, "not readable"),
+        (200, {"results": None}, "not readable"),
+    ],
+)
+async def test_failures_are_tool_exceptions_without_the_key(
+    stub: Stub, status: int, body: object, message: str
+) -> None:
+    stub.answer(body, status)
+    tool = search_tool(stub.url)
+    for call in (tool.ainvoke({"query": "x"}), as_coroutine(tool)):
+        with pytest.raises(ToolException, match=message) as refused:
+            await call
+        assert KEY not in str(refused.value)
+        assert refused.value.__cause__ is None
+        assert "127.0.0.1" not in str(refused.value)
+
+
+async def as_coroutine(tool: BaseTool) -> Any:
+    """A synchronous call from a thread in which an event loop runs."""
+    return tool.invoke({"query": "x"})
+
+
+def test_nobody_there(stub: Stub) -> None:
+    stub.server_close()
+    with pytest.raises(ToolException, match="cannot be reached"):
+        search_tool("http://127.0.0.1:9").invoke({"query": "x"})
+
+
+@pytest.mark.parametrize("query", ["", "   ", "x" * 401])
+def test_queries_that_are_not_sent(stub: Stub, query: str) -> None:
+    with pytest.raises(ToolException, match="give a query"):
+        search_tool(stub.url).invoke({"query": query})
+    assert stub.requests == []
+
+
+def test_the_key_is_not_shown_by_the_tool() -> None:
+    assert KEY not in repr(search_tool("http://127.0.0.1:9"))

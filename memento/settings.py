@@ -1,12 +1,14 @@
 """What can be set, by argument or by environment (MEMENTO_*)."""
 
+import json
 import os
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memento.errors import UsageError
 
@@ -37,17 +39,36 @@ class Settings(BaseSettings):
     learn: bool = True
     grow: bool = True
     tool_calls: Literal["auto", "native", "json"] = "auto"
-    files: tuple[Path, ...] = Field(default_factory=lambda: (Path.cwd(),))
+    files: Annotated[tuple[Path, ...], NoDecode] = Field(default_factory=lambda: (Path.cwd(),))
     max_cycles: int = Field(default=3, ge=1)
     max_subtasks: int = Field(default=8, ge=1)
     max_tool_calls: int = Field(default=8, ge=1)
     max_model_calls: int = Field(default=40, ge=1)
     timeout: float = Field(default=600, gt=0)
 
+    if not TYPE_CHECKING:  # for type checkers the fields are the signature
+
+        def __init__(self, **given: Any) -> None:
+            """Settings from the arguments over the environment.
+
+            Raises:
+                UsageError: a value cannot be meant, or there is an unknown MEMENTO_ variable; one line.
+            """
+            _check_environment(type(self).model_fields)
+            try:
+                super().__init__(**given)
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False)[0]
+                where = ".".join(str(part) for part in first["loc"])
+                message = str(first["msg"]).removeprefix("Value error, ")
+                raise UsageError(f"{where}: {message}" if where else message) from None
+
     @field_validator("files", mode="before")
     @classmethod
     def _folders(cls, value: Any) -> Any:
-        return (value,) if isinstance(value, str | Path) else value
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return tuple(value.split(os.pathsep))
+        return (value,) if isinstance(value, Path) else _from_json(value)
 
     @model_validator(mode="after")
     def _available(self) -> Self:
@@ -64,22 +85,7 @@ def load_settings(**given: Any) -> Settings:
     Raises:
         UsageError: a value cannot be meant, or there is an unknown MEMENTO_ variable; one line.
     """
-    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
-    if unknown:
-        raise UsageError(f"unknown setting {unknown[0]}: the settings are {', '.join(sorted(known))}")
-    try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        message = str(first["msg"]).removeprefix("Value error, ")
-        raise UsageError(f"{where}: {message}" if where else message) from None
-    except Exception as error:
-        # pydantic-settings' own error for a variable that should hold JSON; its text may hold the value.
-        if type(error).__name__ == "SettingsError":
-            raise UsageError("a MEMENTO_ variable that holds a list must be JSON") from None
-        raise
+    return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def load_dotenv_file(path: Path) -> None:
@@ -93,7 +99,7 @@ def load_dotenv_file(path: Path) -> None:
     if not path.is_file():
         return
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8-sig") as stream:
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{path} cannot be read: it should be a text file of NAME=value lines") from None
@@ -101,7 +107,26 @@ def load_dotenv_file(path: Path) -> None:
         if binding.error:
             raise UsageError(f"{path}, line {binding.original.line}: this is no NAME=value line")
         if binding.key is not None and binding.value is not None:
-            os.environ.setdefault(binding.key, binding.value)
+            try:
+                os.environ.setdefault(binding.key, binding.value)
+            except (OSError, ValueError):  # an empty name, or a zero byte
+                raise UsageError(f"{path}, line {binding.original.line}: this cannot be set") from None
+
+
+def _check_environment(fields: Collection[str]) -> None:
+    known = {f"{PREFIX}{name}".upper() for name in fields}
+    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    if unknown:
+        raise UsageError(f"unknown setting {unknown[0]}: the settings are {', '.join(sorted(known))}")
+
+
+def _from_json(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except (ValueError, RecursionError):
+        raise ValueError(f"this is no JSON list, nor folders with {os.pathsep!r} between them") from None
 
 
 def has_openai() -> bool:

@@ -142,8 +142,12 @@ class Case:
         if not isinstance(row, dict) or not isinstance(row.get("task"), str):
             raise UsageError("a case is an object with a task")
         values = {key: value for key, value in row.items() if key in known}
-        texts = ("plan", "parents")
-        for key in texts:
+        for key in ("answer", "note", "namespace", "created_at", "id", "source_run"):
+            if key in values and not isinstance(values[key], str) and (key, values[key]) != ("source_run", None):
+                raise UsageError(f"a case's {key} is a text")
+        if not isinstance(values.get("pinned", False), bool):
+            raise UsageError("a case's pinned is true or false")
+        for key in ("plan", "parents"):
             if key in values and not _is_list_of_text(values[key]):
                 raise UsageError(f"a case's {key} is a list of texts")
         if "trajectory" in values:

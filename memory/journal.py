@@ -32,7 +32,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
     An id that is there already is left as it is.
     """
     keep_dimensions(connection, np.size(vector))
-    case = Case.from_dict(redact(case.to_dict()))
+    case = Case.from_dict(redact(vars(case)))
     signature = content_id(case.task, case.tools)
     if merge_repetitions:
         same = _live(case.namespace).where(

@@ -1,17 +1,24 @@
 """memento serve: the agent over HTTP."""
 
-from typing import Annotated
+import signal
+import socket
+from typing import Annotated, Any
 
 import typer
 
 from memento.commands.common import HomeOption, NamespaceOption, notice, say_models, settings_for
+from memento.errors import MementoError
+
+_LAST_SECONDS = 5
 
 
 def serve(
     home: HomeOption = None,
     namespace: NamespaceOption = None,
-    host: Annotated[str, typer.Option(help="Where to listen. It asks for no password: keep it on this machine.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
+    host: Annotated[
+        str, typer.Option(help="Where to listen. It asks for no password: keep it on this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
 ) -> None:
     """Serve the agent with LangServe: invoke, stream and a playground at /memento.
 
@@ -20,10 +27,38 @@ def serve(
     import uvicorn
 
     from memento.api import check_models, open_bank
-    from memento.server import build_app
+    from memento.server import build_app, is_loopback
 
     settings = say_models(settings_for(home, namespace=namespace))
     check_models(settings)
-    with open_bank(settings) as bank:
-        notice(f"serving {bank.home.path} at http://{host}:{port}/memento (Ctrl-C ends it)")
-        uvicorn.run(build_app(settings, bank), host=host, port=port, log_level="warning")
+    with _listening(host, port) as listener, open_bank(settings) as bank:
+        # A web page may make a name of its own point at this machine: a local server knows its names.
+        hosts = sorted({host, "127.0.0.1", "localhost"}) if is_loopback(host) and ":" not in host else None
+        app = build_app(settings, bank, hosts=hosts)
+        shown = f"[{host}]" if ":" in host else host
+        address = f"http://{shown}:{listener.getsockname()[1]}/memento"
+        server = uvicorn.Server(
+            uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_LAST_SECONDS)
+        )
+        # uvicorn ends well on SIGTERM and then raises it again, which must not skip closing the bank.
+        signal.signal(signal.SIGTERM, _interrupt)
+        notice(f"serving {bank.home.path} at {address}/playground/ (Ctrl-C ends it)")
+        try:
+            server.run(sockets=[listener])
+        except KeyboardInterrupt:
+            notice("stopped")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        why = error.strerror or error
+        raise MementoError(
+            f"cannot listen at {host}, port {port} ({why}): give others with --host and --port"
+        ) from None
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

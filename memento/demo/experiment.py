@@ -24,7 +24,7 @@ Arm = Literal["no memory", "frozen seeds", "learning"]
 ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
 
 # The same caps for every arm. A plan in the families has at most two subtasks.
-_CAPS: dict[str, Any] = {"max_cycles": 1, "max_subtasks": 3, "max_tool_calls": 2, "max_model_calls": 4, "k": 3}
+_CAPS: dict[str, Any] = {"max_cycles": 1, "max_subtasks": 3, "max_tool_calls": 2, "max_model_calls": 3, "k": 3}
 _HOW: dict[Arm, dict[str, Any]] = {
     "no memory": {"policy": "none", "learn": False},
     "frozen seeds": {"policy": "similarity", "learn": False},

@@ -1,5 +1,6 @@
 """The state machine: nodes and edges, nothing else."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
 
@@ -36,9 +37,7 @@ def compile_agent(parts: Parts, checkpointer: Checkpointer = None) -> Agent:
     builder.add_edge(START, "retrieve_case")
     builder.add_edge("retrieve_case", "plan")
     builder.add_conditional_edges("plan", after_plan, ["execute_subtask", "evaluate"])
-    builder.add_conditional_edges(
-        "execute_subtask", after_subtask, ["execute_subtask", "plan", "evaluate"]
-    )
+    builder.add_conditional_edges("execute_subtask", after_subtask, ["execute_subtask", "plan", "evaluate"])
     builder.add_edge("evaluate", "write_back")
     builder.add_edge("write_back", END)
     agent = builder.compile(checkpointer=checkpointer, name="memento")
@@ -59,10 +58,15 @@ def after_subtask(state: State) -> Literal["execute_subtask", "plan", "evaluate"
 
 
 def _with_run(node: Callable[[State, Run], Awaitable[Update]], parts: Parts) -> Callable[[State], Any]:
-    """The node as LangGraph calls it: with the parts, and the run's context over the defaults."""
+    """The node as LangGraph calls it: with the parts, and the run's context over the defaults. Its time is
+    added up: a run that waits between two nodes, for a person or a process, does not run out of it.
+    """
 
     async def call(state: State) -> Update:
         context = Context.from_runtime(get_runtime(Context)).over(parts.defaults)
-        return await node(state, Run(parts, context))
+        began = time.monotonic()
+        update = await node(state, Run(parts, context))
+        spent = update.get("spent", state.get("spent", 0.0))
+        return {**update, "spent": spent + time.monotonic() - began}
 
     return call

@@ -75,7 +75,9 @@ async def run_async(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-def on_background_loop(node: Callable[[Any], Coroutine[Any, Any, Any]], name: str) -> RunnableLambda[Any, Any]:
+def on_background_loop(
+    node: Callable[[Any], Coroutine[Any, Any, Any]], name: str
+) -> RunnableLambda[Any, Any]:
     """A node for `add_node` that works under invoke and ainvoke."""
 
     def sync(state: Any) -> Any:

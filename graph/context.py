@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from memento.memory.case_bank import checked_namespace
 from memento.memory.errors import UsageError
 
 
@@ -43,7 +44,8 @@ class Context:
     @classmethod
     def from_runtime(cls, runtime: Any) -> Self:
         """The run's context. As a subgraph the graph is handed its parent's, which may be anything: of
-        that, only a Context or a mapping with these names counts."""
+        that, only a Context or a mapping with these names counts.
+        """
         given = getattr(runtime, "context", None)
         if isinstance(given, cls):
             return given
@@ -70,5 +72,9 @@ class Context:
                 raise UsageError(f"{name} is a whole number from {least}, not {value!r}")
         if not isinstance(self.timeout, int | float) or not self.timeout > 0:
             raise UsageError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
+        for name in ("learn", "grow"):
+            if not isinstance(getattr(self, name), bool):
+                raise UsageError(f"{name} is true or false, not {getattr(self, name)!r}")
+        checked_namespace(self.namespace or "")
         if self.tool_calls not in {"auto", "native", "json"}:
             raise UsageError(f"tool_calls is auto, native or json, not {self.tool_calls!r}")

@@ -1,11 +1,13 @@
 """What an evaluator is given and what it gives back."""
 
 import math
+import numbers
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from memento.graph.state import Usage, no_usage
+from memento.graph.text import clean
 from memento.memory import Step
 
 
@@ -31,7 +33,7 @@ class Evaluation:
     usage: Usage = field(default_factory=no_usage)
 
 
-Evaluator = Callable[[RunView], "float | Evaluation | None | Awaitable[float | Evaluation | None]"]
+Evaluator = Callable[[RunView], "float | Evaluation | Awaitable[float | Evaluation | None] | None"]
 
 
 def checked(result: Any) -> Evaluation:
@@ -39,12 +41,18 @@ def checked(result: Any) -> Evaluation:
     given = result if isinstance(result, Evaluation) else Evaluation(result)
     reward, weight = given.reward, given.weight
     if reward is None:
-        return given
-    good = isinstance(reward, int | float) and 0 <= reward <= 1
-    if not good or not (isinstance(weight, int | float) and 0 < weight < math.inf):
-        return unknown(f"the evaluator returned {reward!r} with weight {weight!r}", given.source)
-    return Evaluation(float(reward), given.rationale, given.source, float(weight), given.usage)
+        return unknown(given.rationale, given.source, given.usage)
+    good = isinstance(reward, numbers.Real) and 0 <= reward <= 1
+    if not good or not (isinstance(weight, numbers.Real) and 0 < weight < math.inf):
+        why = f"the evaluator returned {reward!r} with weight {weight!r}"
+        return unknown(why, given.source, given.usage)
+    return Evaluation(float(reward), _said(given.rationale), _said(given.source), float(weight), given.usage)
 
 
 def unknown(why: str, source: str = "evaluator", usage: Usage | None = None) -> Evaluation:
-    return Evaluation(None, why, source, usage=usage or no_usage())
+    return Evaluation(None, _said(why), _said(source), usage=usage or no_usage())
+
+
+def _said(text: Any) -> str:
+    """What an evaluator says beside the reward; it is stored."""
+    return "" if text is None else clean(str(text), limit=1000)

@@ -5,11 +5,12 @@ Its messages stay in it: sharing the parent's channel would leak the tool chatte
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.tools import BaseTool, ToolException
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
@@ -22,15 +23,19 @@ from typing_extensions import TypedDict
 from memento.graph import prompts, render
 from memento.graph.parts import Model
 from memento.graph.state import Usage, add_usage, usage_of
-from memento.graph.structured import Reply, ask, clean, malformed, text_of
+from memento.graph.structured import Reply, ServiceError, ask, malformed, text_of
+from memento.graph.text import clean, clean_json, identifier, storable
 from memento.memory import ToolCall
 
 _SAME_CALL = 3
 _TRIES = 2
+_DEFS = "#/$defs/"
 
 
 class ExecutorState(TypedDict):
-    """`result` is the subtask's, None while it is open; `problem` says why there is none."""
+    """`result` is the subtask's, None while it is open; `problem` says why there is none; `failed` that it
+    was the model's service that failed.
+    """
 
     messages: Annotated[list[AnyMessage], add_messages]
     calls: list[ToolCall]
@@ -38,6 +43,7 @@ class ExecutorState(TypedDict):
     broken: int
     result: str | None
     problem: str
+    failed: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,13 +81,22 @@ def compile_executor(tools: Sequence[BaseTool]) -> ExecutorGraph:
 
 
 def start(messages: list[AnyMessage], usage: Usage) -> ExecutorState:
-    return ExecutorState(messages=messages, calls=[], usage=usage, broken=0, result=None, problem="")
+    return ExecutorState(
+        messages=messages, calls=[], usage=usage, broken=0, result=None, problem="", failed=False
+    )
 
 
 def call_schema(tools: Sequence[BaseTool]) -> dict[str, Any]:
     """The JSON schema of one tool call, or of an answer without one."""
     answer = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-    options = [_option(tool.name, _args_schema(tool)) for tool in tools] + [_option("answer", answer)]
+    options: list[dict[str, Any]] = []
+    shared: dict[str, Any] = {}
+    for tool in tools:
+        # `$defs` are looked for at the root, where those of one tool must not be taken for another's.
+        args = _renamed(_args_schema(tool), f"{tool.name}_")
+        shared |= {f"{tool.name}_{name}": part for name, part in args.pop("$defs", {}).items()}
+        options.append(_option(tool.name, args))
+    options.append(_option("answer", answer))
     return {
         "title": "tool_call",
         "description": "The next tool call.",
@@ -89,6 +104,7 @@ def call_schema(tools: Sequence[BaseTool]) -> dict[str, Any]:
         "properties": {"call": {"anyOf": options}},
         "required": ["call"],
         "additionalProperties": False,
+        **({"$defs": shared} if shared else {}),
     }
 
 
@@ -99,19 +115,23 @@ async def _call_model(
         return _stopped(f"reached {context.max_model_calls} model calls")
     if len(state["calls"]) >= context.max_tool_calls:
         return _stopped(f"reached {context.max_tool_calls} tool calls")
-    if context.native:
-        return await _native_call(state, context, tools)
-    reply = await ask(context.model, _as_text(state["messages"]), call_schema(tools))
+    try:
+        if context.native:
+            return await _native_call(state, context, by_name)
+        reply = await ask(context.model, _as_text(state["messages"]), call_schema(tools))
+    except ServiceError as error:
+        usage = add_usage(state["usage"], usage_of(None))
+        return {**_stopped(f"the executor's model failed ({error})"), "failed": True, "usage": usage}
     return {**_json_call(state, reply, by_name), "usage": add_usage(state["usage"], reply.usage)}
 
 
 async def _native_call(
-    state: ExecutorState, context: ExecutorContext, tools: Sequence[BaseTool]
+    state: ExecutorState, context: ExecutorContext, tools: dict[str, BaseTool]
 ) -> dict[str, Any]:
-    chat = context.model.chat.bind_tools(tools) if tools else context.model.chat
+    chat = context.model.chat.bind_tools(list(tools.values())) if tools else context.model.chat
     try:
-        message = await chat.ainvoke(state["messages"])
-    except Exception as error:
+        message = await chat.ainvoke([_short_result(message) for message in state["messages"]])
+    except Exception as error:  # noqa: BLE001 - each client has errors of its own
         usage = add_usage(state["usage"], usage_of(None))
         return {**_broken(state, malformed(error)), "usage": usage}
     usage = add_usage(state["usage"], usage_of(message))
@@ -119,24 +139,45 @@ async def _native_call(
         return {**_broken(state, "the reply was no message of a model"), "usage": usage}
     if message.tool_calls or message.invalid_tool_calls:
         left = context.max_tool_calls - len(state["calls"])
-        return {"messages": _asked(message, left), "usage": usage}
+        return {"messages": _asked(message, left, tools), "usage": usage}
     text = clean(text_of(message).strip())
-    if message.additional_kwargs.get("refusal"):
-        return {**_broken(state, "the model refused"), "usage": usage}
-    if message.response_metadata.get("finish_reason") in {"length", "content_filter"}:
-        return {**_broken(state, "the reply was cut off"), "usage": usage}
-    if not text:
-        return {**_broken(state, "the reply was empty"), "usage": usage}
+    if problem := _problem(message, text):
+        return {**_broken(state, problem), "usage": usage}
     return {"messages": [message], "result": text, "usage": usage}
 
 
-def _asked(message: AIMessage, left: int) -> list[AnyMessage]:
-    """The model's message with no more tool calls than are left, and an answer to each it botched."""
-    valid, invalid = message.tool_calls[:left], message.invalid_tool_calls[: max(left - len(message.tool_calls), 0)]
-    for number, call in enumerate([*valid, *invalid]):
-        call["id"] = call["id"] or f"call_{number}"
+def _problem(message: AIMessage, text: str) -> str:
+    """Why a message is no result; empty when it is one."""
+    if message.additional_kwargs.get("refusal"):
+        return "the model refused"
+    if message.response_metadata.get("finish_reason") in {"length", "content_filter"}:
+        return "the reply was cut off"
+    return "" if text else "the reply was empty"
+
+
+def _asked(message: AIMessage, left: int, tools: Container[str]) -> list[AnyMessage]:
+    """The model's message with no more tool calls than are left, and an answer to each it botched. All of it
+    goes back to the model's service, which refuses names that no tool can have.
+    """
+    valid = [
+        tool_call(
+            name=_tool_name(call["name"], tools),
+            args=clean_json(call["args"]),
+            id=call["id"] or f"call_{number}",
+        )
+        for number, call in enumerate(message.tool_calls[:left])
+    ]
+    invalid = [
+        invalid_tool_call(
+            name=_tool_name(call["name"], tools),
+            args=clean(call["args"] or ""),
+            id=call["id"] or f"invalid_{number}",
+            error=None,
+        )
+        for number, call in enumerate(message.invalid_tool_calls[: max(left - len(valid), 0)])
+    ]
     asked = AIMessage(
-        message.content,
+        clean_json(message.content),
         tool_calls=valid,
         invalid_tool_calls=invalid,
         usage_metadata=message.usage_metadata,
@@ -146,7 +187,7 @@ def _asked(message: AIMessage, left: int) -> list[AnyMessage]:
         ToolMessage(
             "The arguments were no valid JSON object: call the tool again.",
             tool_call_id=str(call["id"]),
-            name=call["name"] or "unknown",
+            name=str(call["name"]),
             status="error",
         )
         for call in invalid
@@ -160,22 +201,24 @@ def _json_call(state: ExecutorState, reply: Reply, by_name: dict[str, BaseTool])
     call = value.get("call")
     if not isinstance(call, dict) or not isinstance(call.get("tool"), str):
         return _broken(state, reply.problem or 'there is no "call" with a "tool"')
-    args = call.get("args")
+    args = clean_json(call.get("args"))
     if not isinstance(args, dict):
         return _broken(state, '"args" is no object')
     if call["tool"] == "answer" and "answer" not in by_name:
         text = clean(str(args.get("text") or "").strip())
         return {"result": text} if text else _broken(state, "the answer was empty")
+    name = _tool_name(call["tool"], by_name)
     asked = AIMessage(
-        render.call_json(call["tool"], args),
-        tool_calls=[{"name": call["tool"], "args": args, "id": f"call_{len(state['calls'])}"}],
+        render.call_json(name, args),
+        tool_calls=[{"name": name, "args": args, "id": f"call_{len(state['calls'])}"}],
     )
     return {"messages": [asked]}
 
 
 def _note_results(state: ExecutorState, *, one_call: bool) -> dict[str, Any]:
     """Take the new tool results down, and see whether the subtask is done or going in circles. With
-    `one_call` the first call that works is the subtask's result."""
+    `one_call` the first call that works is the subtask's result.
+    """
     asked_at = max(i for i, message in enumerate(state["messages"]) if isinstance(message, AIMessage))
     asked, answers = state["messages"][asked_at], state["messages"][asked_at + 1 :]
     assert isinstance(asked, AIMessage)  # noqa: S101 - asked_at was found by this
@@ -202,10 +245,21 @@ def _noted(message: ToolMessage, args: dict[str, Any]) -> ToolCall:
     failed = message.status == "error"
     return ToolCall(
         name=str(message.name or "unknown"),
-        args=args,
+        args=storable(args),
         result="" if failed else text,
         error=text if failed else None,
     )
+
+
+def _tool_name(name: str | None, tools: Container[str]) -> str:
+    return str(name) if name in tools else identifier(name or "")
+
+
+def _short_result(message: AnyMessage) -> AnyMessage:
+    """A tool's result as a model can take it, whatever its size and characters."""
+    if not isinstance(message, ToolMessage):
+        return message
+    return message.model_copy(update={"content": clean_json(message.content)})
 
 
 def _after_model(state: ExecutorState) -> Literal["tools", "call_model", "__end__"]:
@@ -249,7 +303,8 @@ def _as_text(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
 
 def _tool_error(error: Exception) -> str:
     """What the model is told of a tool's error: its own words where it meant them for the model, and
-    otherwise the kind only, since a message may hold paths or secrets."""
+    otherwise the kind only, since a message may hold paths or secrets.
+    """
     if isinstance(error, ToolException):
         return f"Error: {error}"
     if type(error).__name__ in {"ValidationError", "ToolInvocationError"}:
@@ -271,10 +326,21 @@ def _option(name: str, args: dict[str, Any]) -> dict[str, Any]:
 
 
 def _args_schema(tool: BaseTool) -> dict[str, Any]:
-    schema = tool.tool_call_schema
-    if isinstance(schema, dict):
-        full: dict[str, Any] = schema
-    else:
-        full = schema.model_json_schema()
+    schema: Any = tool.tool_call_schema
+    full = schema if isinstance(schema, dict) else schema.model_json_schema()
     kept = ("type", "properties", "required", "$defs", "additionalProperties")
     return {"type": "object", **{key: full[key] for key in kept if key in full}}
+
+
+def _renamed(schema: Any, prefix: str) -> Any:
+    """The schema with its references to `$defs` under their new names."""
+    if isinstance(schema, list):
+        return [_renamed(part, prefix) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: f"{_DEFS}{prefix}{part.removeprefix(_DEFS)}"
+        if key == "$ref" and isinstance(part, str)
+        else _renamed(part, prefix)
+        for key, part in schema.items()
+    }

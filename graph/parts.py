@@ -32,7 +32,8 @@ class Model:
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """`model` gives the model of a name, `policy` the case-selection policy of a name with its bank and
-    ledger, opened at the first call. `evaluate` judges a run under a context."""
+    ledger, opened at the first call. `evaluate` judges a run under a context.
+    """
 
     defaults: Context
     model: Callable[[str], Model]
@@ -59,6 +60,9 @@ class Run:
     @property
     def policy(self) -> Policy:
         return self.parts.policy(str(self.context.policy))
+
+    def seconds_left(self, spent: float) -> float:
+        return float(self.context.timeout or 0) - spent
 
     @property
     def native_tools(self) -> bool:

@@ -1,5 +1,6 @@
 """How cases become conversation turns: a task, then what worked. A small frozen model follows turns where
-it ignores the same cases as a block of text. Failed cases become short warnings instead."""
+it ignores the same cases as a block of text. Failed cases become short warnings instead.
+"""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import tool_call
 
+from memento.graph.text import identifier
 from memento.memory import Case, Step, ToolCall
 
 _LONG = 1500
@@ -121,7 +124,8 @@ def _native_calls(step: Step, calls: Sequence[ToolCall], number: int) -> list[An
     turns: list[AnyMessage] = []
     for position, call in enumerate(calls):
         call_id = f"case{number}_{position}_{len(turns)}"
-        turns.append(AIMessage("", tool_calls=[{"name": call["name"], "args": call["args"], "id": call_id}]))
+        asked = tool_call(name=identifier(call["name"]), args=call["args"], id=call_id)
+        turns.append(AIMessage("", tool_calls=[asked]))
         turns.append(ToolMessage(_short(call["result"]), tool_call_id=call_id))
     turns.append(AIMessage(_short(step["result"])))
     return turns

@@ -1,14 +1,20 @@
 """What flows through the graph. Plain data only, so that any checkpointer can hold it."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from langchain_core.messages import AnyMessage
 from langgraph.channels import EphemeralValue
 from langgraph.graph.message import add_messages
+from pydantic import GetPydanticSchema
 from typing_extensions import TypedDict
 
 from memento.memory import Shown, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# To pydantic, which makes the schemas that Studio and chains ask for, a Shown is the dictionary that it is.
+_PLAIN = GetPydanticSchema(lambda _source, handler: handler(list[dict[str, Any]]))
 
 Status = Literal["running", "answered", "not solved", "failed"]
 """How a run ends: with an answer, at a limit or on malformed output, or because a service failed."""
@@ -32,7 +38,8 @@ class Input(TypedDict, total=False):
 
 class State(TypedDict, total=False):
     """`task` and `reference` reach the first node only: it copies them to channels of the run and resets
-    all others, so that a thread that is used again has nothing left over from its last run."""
+    all others, so that a thread that is used again has nothing left over from its last run.
+    """
 
     task: Annotated[str, EphemeralValue]
     reference: Annotated[Any, EphemeralValue]
@@ -42,9 +49,9 @@ class State(TypedDict, total=False):
     expected: Any  # this run's reference, exactly as given
     run_id: str
     started_at: str
-    deadline: float  # seconds since the epoch
+    spent: float  # seconds that the nodes took so far
     selection: dict[str, Any]  # what the policy chose, without the task's vector
-    retrieved: list[Shown]
+    retrieved: Annotated[list[Shown], _PLAIN]
     cited: list[str] | None  # the cases that the planner says it used; None: it did not say
 
     cycle: int  # plans made so far

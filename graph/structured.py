@@ -1,20 +1,20 @@
 """Asking a model for JSON in a schema. Whatever it answers instead is a problem to report, not an error."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from pydantic import ValidationError
 
 from memento.graph import prompts
 from memento.graph.parts import Model
 from memento.graph.state import Usage, usage_of
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
-_MALFORMED = (ValueError, RecursionError, KeyError, TypeError, IndexError, OutputParserException)
+# Any other error of a client, a ValueError too, comes from a body that is no reply at all: a proxy's page.
+_MALFORMED = (RecursionError, OutputParserException, ValidationError)
 
 
 class ServiceError(Exception):
@@ -43,7 +43,7 @@ async def ask(model: Model, messages: Sequence[AnyMessage], schema: dict[str, An
             return _reply(raw, None)
         answer = await model.structured(schema).ainvoke(list(messages))
         return _reply(answer.get("raw"), answer.get("parsed"))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each client has errors of its own
         return Reply(None, malformed(error), usage_of(None))
 
 
@@ -71,12 +71,6 @@ def parse_object(text: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def clean(text: str, limit: int = 20_000) -> str:
-    """A text without control characters and lone surrogates, at most `limit` characters of it."""
-    text = _CONTROL.sub("", text).encode("utf-8", "ignore").decode()
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"
-
-
 def text_of(message: Any) -> str:
     return str(message.text) if isinstance(message, AIMessage) else ""
 
@@ -87,7 +81,9 @@ def _reply(raw: Any, parsed: Any) -> Reply:
         return Reply(None, "the model refused", usage)
     value = parsed if isinstance(parsed, dict) else parse_object(text_of(raw))
     if value is None:
-        return Reply(None, "the reply was empty" if not text_of(raw).strip() else "the reply was no JSON", usage)
+        return Reply(
+            None, "the reply was empty" if not text_of(raw).strip() else "the reply was no JSON", usage
+        )
     return Reply(value, "", usage)
 
 

@@ -2,13 +2,14 @@
 
 import os
 import threading
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from memento.errors import UsageError
 from memento.settings import Settings, default_models, load_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
     from langgraph.types import Checkpointer
@@ -60,11 +61,14 @@ def as_tool(
     """The agent as a LangChain tool with one argument, `task`, that returns the answer."""
     from langchain_core.tools import StructuredTool
 
+    # Each call is a run of its own, in no thread: neither the graph's nor that of the agent that calls it.
+    alone: Agent = graph.copy({"checkpointer": False})
+
     def run(task: str) -> str:
-        return str(graph.invoke({"task": task})["answer"])
+        return str(alone.invoke({"task": task})["answer"])
 
     async def arun(task: str) -> str:
-        return str((await graph.ainvoke({"task": task}))["answer"])
+        return str((await alone.ainvoke({"task": task}))["answer"])
 
     return StructuredTool.from_function(run, arun, name=name, description=description)
 
@@ -73,9 +77,7 @@ def open_bank(settings: Settings) -> "CaseBank":
     """The case bank of the settings' home."""
     from memento.memory import CaseBank
 
-    return CaseBank(
-        settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url
-    )
+    return CaseBank(settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url)
 
 
 def open_existing_bank(settings: Settings) -> "CaseBank":

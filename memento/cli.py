@@ -1,5 +1,6 @@
 """The command line."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,21 +41,29 @@ def _code(arguments: list[str] | None) -> int:
     try:
         load_dotenv_file(Path(".env"))
         returned = app(args=arguments, prog_name="memento", standalone_mode=False)
+        sys.stdout.flush()
         return returned if isinstance(returned, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
-    except _TyperUsageError as error:
-        return _fail(_wrong_usage(error), 2)
-    except UsageError as error:
-        return _fail(str(error), 2)
     except (KeyboardInterrupt, typer.Abort):
         return _fail("stopped", 130)
-    except MementoError as error:
-        return _fail(str(error), 1)
     except BrokenPipeError:
+        # What is left in the buffer would fail once more, and loudly, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except Exception as error:  # noqa: BLE001 - one line, never a traceback that may hold a secret
-        return _fail(f"{type(error).__name__}: {error}", 1)
+        return _fail(*_told(error))
+
+
+def _told(error: Exception) -> tuple[str, int]:
+    """What to say of an error, and the exit code."""
+    if isinstance(error, _TyperUsageError):
+        return _wrong_usage(error), 2
+    if isinstance(error, UsageError):
+        return str(error), 2
+    if isinstance(error, MementoError):
+        return str(error), 1
+    return f"{type(error).__name__}: {error}", 1
 
 
 def _wrong_usage(error: Any) -> str:

@@ -13,9 +13,11 @@ from memento.graph import prompts
 from memento.graph.context import Context
 from memento.graph.evaluation import Evaluation, Evaluator, RunView, checked, unknown
 from memento.graph.parts import Model
+from memento.graph.state import usage_of
 from memento.graph.structured import ServiceError, ask
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+]?\.\d+")
+_MINUS = "\N{MINUS SIGN}"
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 _SCORE_SCHEMA = {
     "title": "judgement",
@@ -63,13 +65,15 @@ def judge(model: Model) -> Callable[[RunView], Awaitable[Evaluation]]:
         try:
             reply = await ask(model, [SystemMessage(prompts.JUDGE), HumanMessage(text)], _SCORE_SCHEMA)
         except ServiceError as error:
-            return unknown(f"the judge failed ({error})", "judge")
+            return unknown(f"the judge failed ({error})", "judge", usage_of(None))
         score = (reply.value or {}).get("score")
         if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
-            return unknown(f"the judge failed: {reply.problem or f'its score was {score!r}'}", "judge", reply.usage)
+            return unknown(
+                f"the judge failed: {reply.problem or f'its score was {score!r}'}", "judge", reply.usage
+            )
         weight = NO_REFERENCE_WEIGHT if run.reference is None else 1.0
-        rationale = str((reply.value or {}).get("rationale", ""))[:1000]
-        return Evaluation(float(score), rationale, "judge", weight, reply.usage)
+        rationale = (reply.value or {}).get("rationale", "")
+        return checked(Evaluation(float(score), rationale, "judge", weight, reply.usage))
 
     return evaluate
 
@@ -78,7 +82,8 @@ def default_evaluator(
     evaluator: Evaluator | None, model: Callable[[str], Model]
 ) -> Callable[[RunView, Context], Awaitable[Evaluation]]:
     """The user's evaluator; or else against the reference where one is given, by the judge where one is set
-    or the planner is not the local model, and otherwise unknown until feedback comes."""
+    or the planner is not the local model, and otherwise unknown until feedback comes.
+    """
     import asyncio
 
     from memento.graph.background import maybe_await
@@ -99,15 +104,16 @@ def default_evaluator(
 
 def normalize(text: str) -> str:
     """Lower case, without accents' variants, articles, punctuation and surplus spaces; 1,234.50 is 1234.5."""
-    text = unicodedata.normalize("NFKC", text).casefold().strip()
+    text = unicodedata.normalize("NFKC", text).replace(_MINUS, "-").casefold().strip()
     text = _NUMBER.sub(_plain_number, text)
-    kept = "".join(" " if char in string.punctuation and char not in ".-" else char for char in text)
+    kept = "".join(" " if _is_punctuation(char) and char not in ".-" else char for char in text)
     words = _ARTICLES.sub(" ", kept).split()
     return " ".join(word.strip(".") or word for word in words)
 
 
 def same_number(answer: str, reference: str, tolerance: float) -> bool:
     """Whether both hold exactly one number, and these agree within a relative tolerance."""
+    answer, reference = answer.replace(_MINUS, "-"), reference.replace(_MINUS, "-")
     found, wanted = _numbers(answer), _numbers(reference)
     if len(found) != 1 or len(wanted) != 1 or normalize(_NUMBER.sub("", reference)):
         return False
@@ -125,11 +131,19 @@ def _numbers(text: str) -> list[Decimal]:
 
 
 def _plain_number(match: re.Match[str]) -> str:
-    value = Decimal(match.group().replace(",", ""))
-    if not value.is_finite() or abs(value.adjusted()) > 30:  # noqa: PLR2004
+    try:
+        value = Decimal(match.group().replace(",", ""))
+    except InvalidOperation:
         return match.group()
-    text = format(value.normalize(), "f")
-    return text.removeprefix("+")
+    if value == 0:
+        return "0"
+    if abs(value.adjusted()) > 30:  # noqa: PLR2004
+        return match.group()
+    return format(value.normalize(), "f")
+
+
+def _is_punctuation(char: str) -> bool:
+    return char in string.punctuation or unicodedata.category(char).startswith("P")
 
 
 def _against_reference(run: RunView, agree: Callable[[str, str], bool], name: str) -> Evaluation:

@@ -42,9 +42,9 @@ def local_model() -> "ChatOpenAI":
     return ChatOpenAI(
         model="local",
         base_url=f"{_address()}/v1",
-        api_key="local",  # type: ignore[arg-type]
+        api_key="local",
         temperature=0,
-        max_tokens=_MAX_TOKENS,  # type: ignore[call-arg]
+        max_tokens=_MAX_TOKENS,
         timeout=120,
         max_retries=1,
         stream_usage=True,

@@ -66,11 +66,12 @@ def load_chat_model(name: str) -> "BaseChatModel":
                 raise UsageError(f"the model {name!r} needs OPENAI_API_KEY (or OPENAI_BASE_URL) to be set")
             extra["api_key"] = "none"
     try:
-        return init_chat_model(name, **extra)
+        chat: BaseChatModel = init_chat_model(name, **extra)
     except ImportError as error:
         raise UsageError(f"the model {name!r} needs another package: {_line(error)}") from None
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - each provider has its own way to say that it cannot
         raise UsageError(f"unknown model {name!r}: {_line(error)}") from None
+    return chat
 
 
 def describe(name: str, chat: "BaseChatModel") -> Model:
@@ -100,14 +101,16 @@ def _structured(chat: "BaseChatModel", schema: dict[str, Any]) -> "Runnable[Any,
 
 
 def is_strict(schema: Any) -> bool:
-    """Whether OpenAI's strict mode takes a schema: every object closed, and all of its properties required."""
+    """Whether OpenAI's strict mode takes a schema: every object closed, all of its properties required."""
     if isinstance(schema, list):
         return all(is_strict(part) for part in schema)
     if not isinstance(schema, dict):
         return True
     if schema.get("type") == "object":
         properties = schema.get("properties", {})
-        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(properties):
+        if schema.get("additionalProperties") is not False or set(schema.get("required", ())) != set(
+            properties
+        ):
             return False
     return all(is_strict(part) for part in schema.values())
 

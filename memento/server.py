@@ -16,7 +16,7 @@ from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import patch_config
 from langchain_core.runnables.utils import AddableDict, ConfigurableFieldSpec
 from langgraph.checkpoint.memory import InMemorySaver
-from langserve import add_routes
+from langserve import CustomUserType, add_routes
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -43,6 +43,7 @@ from memento.settings import Settings
 PATH = "/memento"
 MAX_BODY = 1_000_000
 MAX_BATCH = 64
+MAX_NAME = 200
 MAX_THREADS = 1000
 """So many conversations are remembered; starting one more forgets the one that was longest unused."""
 
@@ -105,9 +106,11 @@ def is_loopback(host: str) -> bool:
 
 def _as_messages(value: Any) -> Any:
     try:
-        return convert_to_messages(value or [])
+        if isinstance(value, list):
+            return convert_to_messages(value)
     except (ValueError, NotImplementedError, TypeError, AttributeError, KeyError):
-        raise ValueError('a message is an object like {"role": "user", "content": "..."}') from None
+        pass
+    raise ValueError('a message is an object like {"role": "user", "content": "..."}')
 
 
 _MESSAGES_SCHEMA = {
@@ -123,12 +126,12 @@ _MESSAGES_SCHEMA = {
 }
 
 
-class Task(BaseModel):
+class Task(CustomUserType):
     """A task, or messages whose last human one is the task. With both, the task wins."""
 
     task: Annotated[str, StringConstraints(max_length=MAX_TASK)] = Field("", title="Task")
     reference: Annotated[Any, WithJsonSchema({"type": "string"})] = Field(
-        None,
+        "",
         title="Reference",
         description="The right answer, to learn from. The model never sees it.",
     )
@@ -157,20 +160,21 @@ class Report(BaseModel):
     case_id: str | None
 
 
-_AtLeastOne = Annotated[int, Field(ge=1)]
+# LangServe drops constraints such as ge=0 from these: `_Served.context` checks them.
 _MAY_SET: dict[str, Any] = {
     "policy": Literal["auto", "none", "similarity", "kernel"],
-    "k": Annotated[int, Field(ge=0, le=64)],
+    "k": int,
     "learn": bool,
     "grow": bool,
-    "max_cycles": _AtLeastOne,
-    "max_subtasks": _AtLeastOne,
-    "max_tool_calls": _AtLeastOne,
-    "max_model_calls": _AtLeastOne,
-    "timeout": Annotated[float, Field(gt=0)],
+    "max_cycles": int,
+    "max_subtasks": int,
+    "max_tool_calls": int,
+    "max_model_calls": int,
+    "timeout": float,
 }
 """What a request may set of the run's context. Models and keys are the server's; whose memory it is comes
 from who asks."""
+_MODELS = ("planner", "executor", "judge")
 _LIMITS = ("max_cycles", "max_subtasks", "max_tool_calls", "max_model_calls", "timeout")
 _SWITCHES = ("learn", "grow")
 _NOT_SET = {field.name for field in fields(Context)} - _MAY_SET.keys()
@@ -193,7 +197,7 @@ class _Served(Runnable[Any, Any]):
     def config_specs(self) -> list[ConfigurableFieldSpec]:
         thread = ConfigurableFieldSpec(
             id="thread_id",
-            annotation=Annotated[str, StringConstraints(max_length=200)],
+            annotation=str,
             name="Thread",
             description="The conversation that this goes on with; empty for none.",
             default="",
@@ -221,40 +225,45 @@ class _Served(Runnable[Any, Any]):
         for name in _SWITCHES:
             if given.get(name) and not getattr(self._settings, name):
                 raise UsageError(f"{name} is off on this server")
-        return Context(
+        if len(str(given.get("thread_id", ""))) > MAX_NAME:
+            raise UsageError(f"thread_id has at most {MAX_NAME} characters")
+        context = Context(
             **{name: given[name] for name in _MAY_SET if name in given}, namespace=given.get("namespace")
         )
+        names = [field.name for field in fields(Context) if field.name not in _MODELS]
+        context.over(Context(**{name: getattr(self._settings, name) for name in names}))
+        return context
 
     def invoke(
         self,
-        input: Any,
+        input: Any,  # noqa: A002 - as Runnable calls it
         config: RunnableConfig | None = None,
-        **_: Any,  # noqa: A002
+        **_: Any,
     ) -> dict[str, Any]:
         return run_sync(self.ainvoke(input, config))
 
     async def ainvoke(
         self,
-        input: Any,
+        input: Any,  # noqa: A002 - as Runnable calls it
         config: RunnableConfig | None = None,
-        **_: Any,  # noqa: A002
+        **_: Any,
     ) -> dict[str, Any]:
         answer: dict[str, Any] = await self._acall_with_config(self._answer, input, config)
         return answer
 
     def stream(
         self,
-        input: Any,
+        input: Any,  # noqa: A002 - as Runnable calls it
         config: RunnableConfig | None = None,
-        **_: Any,  # noqa: A002
+        **_: Any,
     ) -> Iterator[Any]:
         yield self.invoke(input, config)
 
     async def astream(
         self,
-        input: Any,
+        input: Any,  # noqa: A002 - as Runnable calls it
         config: RunnableConfig | None = None,
-        **_: Any,  # noqa: A002
+        **_: Any,
     ) -> AsyncIterator[Any]:
         """`{"progress": [event]}` for everything that happens, then the report."""
 
@@ -287,7 +296,7 @@ class _Served(Runnable[Any, Any]):
         context = self.context(config)
         thread = str(_given(config).get("thread_id") or "")
         child = cast("RunnableConfig", {**config, "configurable": {}})
-        options: dict[str, Any] = {"context": context, "stream_mode": ["custom", "values"]}
+        options: dict[str, Any] = {"context": context, "stream_mode": ["custom", "values"], "subgraphs": True}
         graph = self._without_thread
         if thread:
             graph = self._graph
@@ -295,11 +304,12 @@ class _Served(Runnable[Any, Any]):
             options["durability"] = "exit"
         with self._threads.using(child["configurable"].get("thread_id")):
             out: dict[str, Any] = {}
-            async for kind, chunk in graph.astream(_graph_input(given), child, **options):
-                if kind == "values":
-                    out = chunk
-                else:
+            # The tool calls happen in the executor, a graph within.
+            async for inside, kind, chunk in graph.astream(_graph_input(given), child, **options):
+                if kind == "custom":
                     yield {"progress": [chunk]}
+                elif not inside:
+                    out = chunk
             yield report(out)
 
 
@@ -406,7 +416,7 @@ def _given(config: RunnableConfig | dict[str, Any]) -> dict[str, Any]:
 
 
 def _graph_input(given: Any) -> dict[str, Any]:
-    values = Task.model_validate(given if isinstance(given, dict) else {"task": given})
+    values = given if isinstance(given, Task) else Task.model_validate(given)
     chosen: dict[str, Any] = {"task": values.task} if values.task.strip() else {"messages": values.messages}
     if values.reference is not None and values.reference != "":
         chosen["reference"] = values.reference

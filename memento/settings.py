@@ -103,19 +103,23 @@ def load_dotenv_file(path: Path) -> None:
             bindings = list(parse_stream(stream))
     except (OSError, UnicodeDecodeError):
         raise UsageError(f"{path} cannot be read: it should be a text file of NAME=value lines") from None
+    found: dict[str, str] = {}
     for binding in bindings:
-        if binding.error:
-            raise UsageError(f"{path}, line {binding.original.line}: this is no NAME=value line")
+        text = binding.original.string
+        line = binding.original.line + text[: len(text) - len(text.lstrip())].count("\n")
+        if binding.error or binding.key == "" or "\0" in text:
+            raise UsageError(f"{path}, line {line}: this is no NAME=value line")
         if binding.key is not None and binding.value is not None:
-            try:
-                os.environ.setdefault(binding.key, binding.value)
-            except (OSError, ValueError):  # an empty name, or a zero byte
-                raise UsageError(f"{path}, line {binding.original.line}: this cannot be set") from None
+            found[binding.key] = binding.value
+    for name, value in found.items():
+        os.environ.setdefault(name, value)
 
 
 def _check_environment(fields: Collection[str]) -> None:
     known = {f"{PREFIX}{name}".upper() for name in fields}
-    unknown = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    unknown = sorted(
+        name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known
+    )
     if unknown:
         raise UsageError(f"unknown setting {unknown[0]}: the settings are {', '.join(sorted(known))}")
 

@@ -143,7 +143,11 @@ class Case:
             raise UsageError("a case is an object with a task")
         values = {key: value for key, value in row.items() if key in known}
         for key in ("answer", "note", "namespace", "created_at", "id", "source_run"):
-            if key in values and not isinstance(values[key], str) and (key, values[key]) != ("source_run", None):
+            if (
+                key in values
+                and not isinstance(values[key], str)
+                and (key, values[key]) != ("source_run", None)
+            ):
                 raise UsageError(f"a case's {key} is a text")
         if not isinstance(values.get("pinned", False), bool):
             raise UsageError("a case's pinned is true or false")
@@ -173,8 +177,11 @@ def step_from(row: Any) -> Step:
     """
     if not isinstance(row, dict):
         raise UsageError("a trajectory is a list of objects with subtask, tool_calls and result")
+    rows = row.get("tool_calls") or []
+    if not isinstance(rows, list | tuple):
+        raise UsageError("a trajectory's tool_calls are a list")
     calls = []
-    for call in row.get("tool_calls") or []:
+    for call in rows:
         if not isinstance(call, dict) or not call.get("name"):
             raise UsageError("a tool call in a trajectory needs a name")
         args = call.get("args") or {}

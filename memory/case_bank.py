@@ -6,7 +6,7 @@ from collections.abc import Collection as SetOf
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -179,7 +179,7 @@ class CaseBank:
         if wanted == 0:
             return []
         found = collection.query(
-            query_embeddings=[self.checked_vector(vector)],
+            query_embeddings=cast("Any", [self.checked_vector(vector)]),
             n_results=wanted,
             include=["embeddings", "distances"],
         )
@@ -282,7 +282,7 @@ class CaseBank:
             if kept:
                 collection.upsert(
                     ids=[case_id for case_id, _, _ in kept],
-                    embeddings=[vector for _, _, vector in kept],
+                    embeddings=cast("Any", [vector for _, _, vector in kept]),
                     documents=[case.task for _, case, _ in kept],
                     metadatas=[_metadata(case) for _, case, _ in kept],
                 )

@@ -4,7 +4,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,9 +102,9 @@ def load_encoder(embedding: "str | Encoder | Embeddings | None") -> CachedEncode
             made = init_embeddings(embedding)
         except (ImportError, ValueError) as error:
             raise UsageError(f"the embedding {embedding!r} cannot be loaded: {_first_line(error)}") from None
-        return CachedEncoder(LangChainEncoder(made, embedding))  # type: ignore[arg-type]
+        return CachedEncoder(LangChainEncoder(made, embedding))
     if hasattr(embedding, "embed"):
-        return CachedEncoder(embedding)
+        return CachedEncoder(cast("Encoder", embedding))
     if hasattr(embedding, "embed_documents"):
         return CachedEncoder(LangChainEncoder(embedding))
     raise UsageError(f"{type(embedding).__name__} is no encoder: it has neither embed nor embed_documents")
@@ -130,10 +130,9 @@ def minilm_source() -> str:
 def _load_minilm() -> "SentenceTransformer":
     import torch
     from sentence_transformers import SentenceTransformer
-
     from transformers.utils import logging
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     # With more threads a single short text is many times slower as soon as the machine is busy.
     torch.set_num_threads(1)
     try:

@@ -24,7 +24,7 @@ def read_cases(file: Path, namespace: str) -> list[Case]:
         UsageError: the file cannot be read, or a line is no case; the message has the line's number.
     """
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
         raise UsageError(f"{file} cannot be read: {reason}") from None

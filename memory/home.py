@@ -49,11 +49,7 @@ class Home:
             UsageError: no home is there (without `create`), or the folder cannot be used.
         """
         if isinstance(path, Home):
-            with cls._registry_lock:
-                if path._users == 0:
-                    raise UsageError("this home was closed: open its path again")
-                path._users += 1
-                return path
+            return path.opened_again()
         folder = _usable_folder(Path(path).expanduser(), create=create)
         with cls._registry_lock:
             home = cls._open_homes.get(folder)
@@ -62,6 +58,16 @@ class Home:
             home._users += 1
             return home
 
+    def opened_again(self) -> "Home":
+        with self._registry_lock:
+            self._check_open()
+            self._users += 1
+            return self
+
+    def _check_open(self) -> None:
+        if self._users == 0:
+            raise UsageError("this home was closed: open its path again")
+
     def claim(self) -> None:
         """Take the lock that an embedded case bank needs.
 
@@ -69,8 +75,7 @@ class Home:
             HomeInUseError: another process has it; the message says which, and the way out.
         """
         with self._guard:
-            if self._users == 0:
-                raise UsageError("this home was closed: open its path again")
+            self._check_open()
             if self._lock.is_locked:
                 return
             try:
@@ -111,7 +116,7 @@ class Home:
             self._open_homes.pop(self.path, None)
         with self._guard:
             if self._chroma is not None:
-                self._chroma.close()
+                self._chroma.close()  # type: ignore[attr-defined]
                 self._chroma = None
             self.engine.dispose()
             self._lock.release()
@@ -141,15 +146,16 @@ class Home:
 
 
 def _usable_folder(path: Path, *, create: bool) -> Path:
+    if not create and not (path / "ledger.sqlite3").is_file():
+        raise UsageError(f"there is no Memento home at {path}: give another with --home DIR")
     try:
-        if not create and not (path / "ledger.sqlite3").is_file():
-            raise UsageError(f"there is no Memento home at {path}: give another with --home DIR")
         path.mkdir(parents=True, exist_ok=True)
         folder = path.resolve(strict=True)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"the home {path} is not a folder: give another with --home DIR") from None
-    except OSError as error:
-        raise UsageError(f"the home {path} cannot be used: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"the home {path} cannot be used: {reason}") from None
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise UsageError(f"the home {path} cannot be read and written: check its permissions")
     return folder

@@ -1,5 +1,6 @@
 """The ledger: runs, what was retrieved in them, rewards, and the journal of cases. It is the truth:
-everything that is learned is a function of it."""
+everything that is learned is a function of it.
+"""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -36,7 +37,11 @@ class Reward:
         if self.reward is None:
             raise UsageError("a reward is a number from 0 to 1; one that is unknown is not said")
         object.__setattr__(self, "reward", checked_reward(self.reward))
-        if isinstance(self.weight, bool) or not isinstance(self.weight, Real) or not 0 < self.weight < float("inf"):
+        if (
+            isinstance(self.weight, bool)
+            or not isinstance(self.weight, Real)
+            or not 0 < self.weight < float("inf")
+        ):
             raise UsageError(f"a reward's weight is a positive number, not {self.weight!r}")
         object.__setattr__(self, "weight", float(self.weight))
 
@@ -114,7 +119,11 @@ class Ledger:
         return self.home.next_number(namespace, last_recorded)
 
     def commit_run(
-        self, run: RunRecord, reward: Reward | None = None, case: Case | None = None, vector: Vector | None = None
+        self,
+        run: RunRecord,
+        reward: Reward | None = None,
+        case: Case | None = None,
+        vector: Vector | None = None,
     ) -> str | None:
         """Write a run, what it was shown, its reward and its case in one transaction.
 
@@ -135,6 +144,11 @@ class Ledger:
                 _append_reward(connection, run.run_id, reward)
             case_id = None
             if case is not None and vector is not None:
+                # Its case may have been deleted since: writing the run again must not bring that back.
+                known = select(runs.c.case_id).where(runs.c.run_id == run.run_id)
+                case_id = connection.execute(known).scalar()
+                if case_id is not None:
+                    return str(case_id)
                 case_id = add_case(connection, case, vector, merge_repetitions=True)
                 connection.execute(update(runs).where(runs.c.run_id == run.run_id).values(case_id=case_id))
             return case_id
@@ -313,9 +327,7 @@ def _run_dict(row: RowMapping, counting: tuple[float, float] | None) -> dict[str
     }
 
 
-def _outcome_row(
-    row: RowMapping, shown: Sequence[Shown], counting: tuple[float, float] | None
-) -> OutcomeRow:
+def _outcome_row(row: RowMapping, shown: Sequence[Shown], counting: tuple[float, float] | None) -> OutcomeRow:
     similarities = [candidate[1] for candidate in row["candidates"]]
     reward, weight = counting or (None, 0.0)
     return OutcomeRow(
@@ -328,4 +340,3 @@ def _outcome_row(
         reward=reward,
         weight=weight,
     )
-

@@ -33,7 +33,8 @@ NO_EVIDENCE = Evidence(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0), n
 @dataclass(frozen=True)
 class Slots:
     """All that was ever shown, in run order; one entry a slot. `credited` is False where others of the run
-    were used and this was not; `weights` is the reward's weight over the number of cases shown."""
+    were used and this was not; `weights` is the reward's weight over the number of cases shown.
+    """
 
     similarities: Floats
     rewards: Floats
@@ -43,7 +44,8 @@ class Slots:
 
 class Outcomes:
     """A namespace's outcomes. A function of the ledger alone: the order in which rewards came is no part
-    of it, since everything is summed in run order."""
+    of it, since everything is summed in run order.
+    """
 
     def __init__(self, ledger: Ledger, namespace: str) -> None:
         self._ledger = ledger

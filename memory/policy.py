@@ -32,6 +32,9 @@ TEMPERATURE = 0.04
 """α of soft Q-learning, in units of reward."""
 PRIOR_TEMPERATURE = 0.1
 """μ₀(c|s) ∝ exp(cos(s,c)/this)."""
+COMPANY = 0.08
+"""What one more case beside one that is shown is expected to add: four are better than one, in the paper
+(its table of K) and more so on a small model."""
 NEAR_DUPLICATE = 0.985
 """Cosine from which two cases that did the same count as one."""
 
@@ -145,9 +148,7 @@ class Policy:
         run = run_record(selection, told, task=task, answer=answer, trajectory=trajectory)
         self.ledger.commit_run(run, said)
 
-    def _evaluate(
-        self, vector: Vector, namespace: str, candidates: list[Candidate]
-    ) -> tuple[QValues, bool]:
+    def _evaluate(self, vector: Vector, namespace: str, candidates: list[Candidate]) -> tuple[QValues, bool]:
         """The candidates' Q, and whether any outcome bears on one of them."""
         outcomes = self._outcomes.setdefault(namespace, Outcomes(self.ledger, namespace))
         outcomes.refresh()
@@ -215,7 +216,7 @@ class _Draw:
         shown: list[Shown] = []
         open_ = np.ones(len(candidates), dtype=bool)
         for index in np.argsort(-values.q, kind="stable"):
-            if len(shown) == self._k or values.q[index] <= values.void:
+            if len(shown) == self._k or values.q[index] <= _bar(values, shown):
                 break
             if open_[index]:
                 shown.append(_slot(int(index), candidates, values, len(shown), 1.0))
@@ -224,11 +225,12 @@ class _Draw:
 
     def soft(self, candidates: Sequence[Candidate], values: QValues) -> tuple[list[Shown], float | None]:
         """Draw one case after another from μ(c|s) ∝ μ₀(c|s)·exp(Q(s,c)/α) (Memento eq. 7, with the void
-        case beside the candidates), without replacement; the void case ends the draw."""
+        case beside the candidates), without replacement; the void case ends the draw.
+        """
         shown: list[Shown] = []
         open_ = np.ones(len(candidates), dtype=bool)
         while len(shown) < self._k and open_.any():
-            chances, void = _soft_chances(candidates, values, open_)
+            chances, void = _soft_chances(candidates, values, open_, _bar(values, shown))
             drawn = int(self._rng.choice(len(candidates) + 1, p=np.append(chances, void)))
             if drawn == len(candidates):
                 return shown, void
@@ -237,16 +239,22 @@ class _Draw:
         return shown, None
 
 
+def _bar(values: QValues, shown: Sequence[Shown]) -> float:
+    """What a further case competes with: the void case, less what company is expected to add."""
+    return values.void - (COMPANY if shown else 0.0)
+
+
 def _soft_chances(
-    candidates: Sequence[Candidate], values: QValues, open_: NDArray[np.bool_]
+    candidates: Sequence[Candidate], values: QValues, open_: NDArray[np.bool_], bar: float
 ) -> tuple[Floats, float]:
-    """The chances of the candidates, shape (candidates,), and of the void case; they sum to 1."""
+    """The chances of the candidates, shape (candidates,), and of the void case, whose value is `bar`; they
+    sum to 1."""
     cosines = np.asarray([candidate.similarity for candidate in candidates])
     prior = np.where(open_, np.exp((cosines - cosines.max()) / PRIOR_TEMPERATURE), 0.0)
     prior *= (1.0 - VOID_PRIOR) / prior.sum()
-    best = max(float(values.q[open_].max()), values.void)
+    best = max(float(values.q[open_].max()), bar)
     mass = prior * np.exp(np.minimum(values.q - best, 0.0) / TEMPERATURE)
-    void = VOID_PRIOR * float(np.exp((values.void - best) / TEMPERATURE))
+    void = VOID_PRIOR * float(np.exp((bar - best) / TEMPERATURE))
     total = float(mass.sum()) + void
     return mass / total, void / total
 

@@ -1,8 +1,8 @@
-"""Q(s, c): the reward to expect on task s when case c is shown. One interface, one class a way of learning."""
+"""Q(s, c), the reward to expect on task s when case c is shown: a class for each way to learn it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,15 @@ from memento.memory.outcomes import Evidence, Outcomes, Slots
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
+_GRID = np.linspace(-0.2, 1.0, 25)
+"""The cosines at which the worth of similarity is worked out."""
+
 
 @dataclass(frozen=True)
 class QValues:
     """Q and its standard deviation for each candidate and for the void case (nothing shown), and how many
-    credited outcomes bear on each candidate. Arrays have shape (candidates,); Q is in units of reward."""
+    credited outcomes bear on each candidate. Arrays have shape (candidates,); Q is in units of reward.
+    """
 
     q: Floats
     std: Floats
@@ -29,7 +33,8 @@ class QValues:
 class QFunction(Protocol):
     """What the policy needs of a way of learning. It reads the outcomes and keeps nothing of its own."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def evaluate(self, task: Vector, candidates: Sequence[Candidate], outcomes: Outcomes) -> QValues: ...
 
@@ -48,84 +53,109 @@ class SimilarityQ:
 
 @dataclass(frozen=True)
 class KernelQ:
-    """Episodic, after the paper's eq. 9: Q(s,c) = Σ k(s,s_i) r_i / Σ k(s,s_i) over the outcomes of c.
+    """Episodic, after the paper's eq. 9, Q(s,c) = Σ k(s,s_i) r_i / Σ k(s,s_i) over the outcomes of c.
 
-    k(s,s_i) = exp((cos(s,s_i) − 1)/bandwidth), each outcome weighted by the case's credit in it. With few
-    outcomes near s the estimate is shrunk to the case's own mean, and that to the prior
+    The sum is taken on what outcomes add to a prior instead of on the rewards, so that a case's success on
+    its own kind of task is no promise for another:
 
-        b(s) + lift + .6·(cos(s,c) − usual cosine) − (a penalty where the case itself did not succeed)
+        prior(s,c) = b(s) + .6·(cos(s,c) − usual cosine) + lift(cos(s,c)) − penalty of c
+        Q(s,c)     = prior(s,c) + Σ k(s,s_i) a_i e_i / Σ k(s,s_i) a_i,   e_i = r_i − prior(s_i,c)
 
-    b(s) is the same kernel mean over the runs without cases, and is also the void case's Q; `lift` is what
-    shown cases of about the same similarity have been worth on the whole. Appending an outcome is the whole update.
+    k(s,s_i) = exp((cos(s,s_i) − 1)/bandwidth); a_i is the credit of c in the outcome. With few outcomes near
+    s the second term is shrunk to the mean e of the case, and that to 0. b(s), also the void case's Q, is
+    the kernel mean over the runs without cases; lift is what shown cases of about that similarity have been
+    worth; the penalty is for cases that did not themselves succeed. Appending an outcome is the whole
+    update.
     """
 
     bandwidth: float = 0.1
     slope: float = 0.6
     failure_penalty: float = 0.4
     unknown_penalty: float = 0.1
-    near_strength: float = 2.0
+    near_strength: float = 4.0
     mean_strength: float = 5.0
+    void_strength: float = 2.0
     lift_strength: float = 5.0
     lift_width: float = 0.1
     usual_cosine: float = 0.15  # of unrelated tasks under MiniLM, until this home has its own
     usual_strength: float = 10.0
+    mean_variance: float = 0.25
+    level_variance: float = 0.0225
     noise: float = 0.21  # the variance of a reward around its mean
     name: str = "kernel"
 
     def evaluate(self, task: Vector, candidates: Sequence[Candidate], outcomes: Outcomes) -> QValues:
-        without = outcomes.of(None)
-        void, void_weight = self._baseline(task, without)
         usual = self._usual_cosine(outcomes)
-        slots, baseline = outcomes.slots(), self._mean(without)
-        rows = [
-            self._one(task, c, outcomes.of(c.case_id), void + self._lift(c.similarity, slots, baseline, usual), usual)
-            for c in candidates
-        ]
+        mean, level = self._levels(outcomes, usual)
+        void, void_weight = self._baseline(task, outcomes.of(None), mean)
+        advantage = self._prior_advantage(outcomes.slots(), mean, level, usual)
+        rows = [self._one(task, c, outcomes.of(c.case_id), advantage, void, mean) for c in candidates]
         q, std, counts = (np.asarray(column, dtype=np.float64) for column in zip(*rows, strict=True))
         return QValues(q, std, void, self._std(void_weight), counts)
 
     def _one(
-        self, task: Vector, candidate: Candidate, evidence: Evidence, level: float, usual: float
+        self,
+        task: Vector,
+        candidate: Candidate,
+        evidence: Evidence,
+        advantage: Callable[[Any], Any],
+        void: float,
+        mean: float,
     ) -> tuple[float, float, float]:
-        prior = level + self.slope * (candidate.similarity - usual) - self._penalty(candidate)
+        """Q of one case, its standard deviation, and how many credited outcomes it has."""
+        penalty = self._penalty(candidate)
+        prior = void + float(advantage(candidate.similarity)) - penalty
         if not evidence.rewards.size:
             return prior, self._std(self.near_strength), 0.0
-        mean = (float(evidence.weights @ evidence.rewards) + self.mean_strength * prior) / (
-            float(evidence.weights.sum()) + self.mean_strength
-        )
+        surplus = evidence.rewards - (mean + advantage(evidence.similarities) - penalty)
+        count = float(evidence.weights.sum())
+        mean_surplus = float(evidence.weights @ surplus) / (count + self.mean_strength)
         near = self._kernel(task, evidence) * evidence.weights
         total = float(near.sum()) + self.near_strength
-        q = (float(near @ evidence.rewards) + self.near_strength * mean) / total
-        return q, self._std(total), float(evidence.weights.sum())
+        q = prior + (float(near @ surplus) + self.near_strength * mean_surplus) / total
+        return q, self._std(total), count
 
     def _penalty(self, candidate: Candidate) -> float:
         penalties = {"failure": self.failure_penalty, "unknown": self.unknown_penalty, "success": 0.0}
         return penalties[candidate.outcome]
 
-    def _baseline(self, task: Vector, without: Evidence) -> tuple[float, float]:
-        """b(s) and the weight behind it."""
-        mean = self._mean(without)
-        if not without.rewards.size:
-            return mean, self.mean_strength
-        near = self._kernel(task, without) * without.weights
-        total = float(near.sum()) + self.mean_strength
-        return (float(near @ without.rewards) + self.mean_strength * mean) / total, total
+    def _levels(self, outcomes: Outcomes, usual: float) -> tuple[float, float]:
+        """The mean reward without cases, and what cases are worth beyond their similarity, both on the whole.
 
-    def _mean(self, without: Evidence) -> float:
-        """What happens without cases on the whole, shrunk to one half."""
-        strength = 2.0
-        return (float(without.weights @ without.rewards) + strength * 0.5) / (
-            float(without.weights.sum()) + strength
+        The posterior mean of (b, l) in r = b for runs without cases and r = b + l + .6·(cosine − usual) for
+        the others, with b ~ N(.5, .5²) and l ~ N(0, .15²): that tasks are hard explains failures sooner than
+        that cases hurt, until runs without cases say otherwise.
+        """
+        without, slots = outcomes.of(None), outcomes.slots()
+        beyond = slots.rewards - self.slope * (slots.similarities - usual)
+        alone, shown = float(without.weights.sum()), float(slots.weights.sum())
+        sums = float(without.weights @ without.rewards), float(slots.weights @ beyond)
+        precision = np.asarray(
+            [
+                [alone + shown + self.noise / self.mean_variance, shown],
+                [shown, shown + self.noise / self.level_variance],
+            ]
         )
+        mean, level = np.linalg.solve(precision, [sum(sums) + 0.5 * self.noise / self.mean_variance, sums[1]])
+        return float(np.clip(mean, 0.0, 1.0)), float(level)
 
-    def _lift(self, cosine: float, slots: Slots, baseline: float, usual: float) -> float:
-        """What shown cases of about this similarity have been worth beyond what it lets one expect."""
-        alike = slots.weights * np.exp(-0.5 * ((slots.similarities - cosine) / self.lift_width) ** 2)
+    def _baseline(self, task: Vector, without: Evidence, mean: float) -> tuple[float, float]:
+        """b(s) and the weight behind it."""
+        if not without.rewards.size:
+            return mean, self.void_strength
+        near = self._kernel(task, without) * without.weights
+        total = float(near.sum()) + self.void_strength
+        return (float(near @ without.rewards) + self.void_strength * mean) / total, total
+
+    def _prior_advantage(self, slots: Slots, mean: float, level: float, usual: float) -> Callable[[Any], Any]:
+        """What a case is worth over none, from the similarity of the tasks alone."""
         # A case that was shown and not used made no difference.
-        worth = np.where(slots.credited, slots.rewards - baseline, 0.0)
-        residuals = worth - self.slope * (slots.similarities - usual)
-        lift = float(alike @ residuals) / (float(alike.sum()) + self.lift_strength)
-        return float(np.clip(lift, -0.5, 0.5))
+        worth = np.where(slots.credited, slots.rewards - mean, 0.0)
+        beyond = worth - level - self.slope * (slots.similarities - usual)
+        distances = (slots.similarities[None, :] - _GRID[:, None]) / self.lift_width
+        alike = slots.weights * np.exp(-0.5 * distances**2)
+        lift = np.clip((alike @ beyond) / (alike.sum(axis=1) + self.lift_strength), -0.5, 0.5) + level
+        return lambda cosine: self.slope * (cosine - usual) + np.interp(cosine, _GRID, lift)
 
     def _usual_cosine(self, outcomes: Outcomes) -> float:
         mean, runs = outcomes.usual_cosine()

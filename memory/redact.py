@@ -45,7 +45,9 @@ _PERHAPS_NAMED = re.compile(
     ((?:secret|token)\\?["']?\s{{0,9}}[:=]\s{{0,9}})(?=[^\s,;&}}]{{0,80}}\d|[^\s,;&}}]{{20,}}){_VALUE}
     """
 )
-_BEARER = re.compile(r"(?i)\b(bearer\s+)(?=[A-Za-z0-9._\-+/=]{0,80}\d|[A-Za-z0-9._\-+/=]{24})[A-Za-z0-9._\-+/=]{12,}")
+_BEARER = re.compile(
+    r"(?i)\b(bearer\s+)(?=[A-Za-z0-9._\-+/=]{0,80}\d|[A-Za-z0-9._\-+/=]{24})[A-Za-z0-9._\-+/=]{12,}"
+)
 _AUTHORIZATION = re.compile(
     r"""(?i)\b(authorization\\?["']?\s{0,9}[:=]\s{0,9}\\?["']?(?:basic|bearer|digest|token|apikey)\s+)[^\s"',\\]{6,}"""
 )
@@ -69,7 +71,8 @@ def redact_text(text: str) -> str:
 
 def redact(value: Any, depth: int = _DEPTH) -> Any:
     """`redact_text` on every string of a JSON-like value; a value under a telling key goes whole, and what
-    is nested deeper than `depth` is cut off."""
+    is nested deeper than `depth` is cut off.
+    """
     if isinstance(value, str):
         return redact_text(value)
     if isinstance(value, dict | list | tuple) and depth == 0:
@@ -110,7 +113,8 @@ def _without_value(match: re.Match[str]) -> str:
 
 def _storable(text: str) -> str:
     """Halves of surrogate pairs, as in JSON that was cut off, can be stored nowhere: whole pairs are joined,
-    and single halves become the replacement character."""
+    and single halves become the replacement character.
+    """
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    URL,
     Boolean,
     Column,
     Engine,
@@ -120,7 +121,7 @@ def open_engine(path: Path) -> Engine:
     Raises:
         UsageError: the file is no ledger, or a newer version wrote it.
     """
-    engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": 30})
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 30})
 
     # SQLite's driver begins transactions late, which lets two read-then-write transactions collide:
     # every write transaction here begins as a writer.
@@ -145,7 +146,7 @@ def open_engine(path: Path) -> Engine:
     except DatabaseError as error:
         engine.dispose()
         raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
-    if int(found) != SCHEMA_VERSION:
+    if found != str(SCHEMA_VERSION):
         engine.dispose()
         raise UsageError(f"{path.parent} was written by another version of Memento (schema {found})")
     return engine

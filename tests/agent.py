@@ -52,8 +52,8 @@ def role_of(request: Request) -> str:
 class Script:
     """Replies by role, each list in turn and its last entry from then on."""
 
-    def __init__(self, planner: Said = "{}", executor: Said = "done", judge: Said | None = None) -> None:
-        given = {"planner": planner, "executor": executor, "judge": judge or judged(1)}
+    def __init__(self, planner: Said = "{}", executor: Said = "done", judge: Said = None) -> None:
+        given = {"planner": planner, "executor": executor, "judge": judged(1) if judge is None else judge}
         self._left = {role: list(said) if isinstance(said, list) else [said] for role, said in given.items()}
         self._lock = threading.Lock()
 

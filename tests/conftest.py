@@ -7,8 +7,10 @@ import ipaddress
 import os
 import re
 import socket
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import certifi
 import numpy as np
 import pytest
 
@@ -17,12 +19,12 @@ from memento.memory.home import Home
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
 _OURS = ("MEMENTO_", "OPENAI_", "TAVILY_", "LANGSMITH_", "LANGCHAIN_")
 _DIMENSIONS = 64
+_SHARED = "shared"
 
 
 class WordEncoder:
@@ -52,6 +54,10 @@ def _nobodys_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("HF_HUB_OFFLINE", "1")
         patch.setenv("LANGSMITH_TRACING", "false")
         patch.setenv("ANONYMIZED_TELEMETRY", "False")
+        # Every HTTP client reads the certificates that it trusts: with all of them that takes 20 ms.
+        first, end, _others = Path(certifi.where()).read_text().partition("-----END CERTIFICATE-----")
+        (folder / "certificate.pem").write_text(f"{first}{end}")
+        patch.setenv("SSL_CERT_FILE", str(folder / "certificate.pem"))
         yield
 
 
@@ -102,9 +108,9 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         monkeypatch.delenv(name)
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))
     yield
-    for home in list(Home._open_homes.values()):
-        while home._users:
-            home.close()
+    for path, opened in list(Home._open_homes.items()):
+        while opened._users and path.parent.name != _SHARED:
+            opened.close()
 
 
 @pytest.fixture
@@ -121,4 +127,19 @@ def home(tmp_path: Path) -> Path:
 @pytest.fixture
 def bank(home: Path, encoder: WordEncoder) -> Iterator[CaseBank]:
     with CaseBank(home, embedding=encoder) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home that stays open: making one takes longer than most runs."""
+    with Home.open(tmp_path_factory.mktemp(_SHARED, numbered=False) / "home") as opened:
+        yield opened
+
+
+@pytest.fixture
+def quick_bank(shared_home: Home, request: pytest.FixtureRequest, encoder: WordEncoder) -> Iterator[CaseBank]:
+    """A namespace of the test's own in a home that the tests share."""
+    name = hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    with CaseBank(shared_home, embedding=encoder, namespace=name) as opened:
         yield opened

@@ -8,11 +8,13 @@ from memento.graph.parts import Run
 from memento.graph.state import State, Update, add_usage
 
 _SECONDS = 120.0
+_AT_LEAST = 1.0
 
 
 async def evaluate(state: State, run: Run) -> Update:
     """Reward the answer. A run without one failed; one that a service cut short, or whose evaluator
-    fails, is unknown."""
+    fails, is unknown.
+    """
     if state["status"] == "failed":
         evaluation = unknown("the run was cut short", "run")
     elif state["status"] == "not solved":
@@ -36,8 +38,9 @@ async def _judged(state: State, run: Run) -> Evaluation:
         plan=state["plan"],
         trajectory=state["trajectory"],
     )
+    left = max(run.seconds_left(state["spent"]), _AT_LEAST)
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(min(left, _SECONDS)):
             return await run.parts.evaluate(view, run.context)
     except Exception as error:  # noqa: BLE001 - whatever a user's evaluator raises means unknown
         return unknown(f"the evaluator failed ({type(error).__name__})")

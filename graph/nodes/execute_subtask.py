@@ -1,8 +1,8 @@
 """Carry out the next subtask."""
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import numpy as np
 from langchain_core.messages import AnyMessage, SystemMessage
@@ -12,7 +12,6 @@ from memento.graph.cases import shown_cases
 from memento.graph.executor import ExecutorContext, ExecutorGraph, ExecutorState, start
 from memento.graph.parts import Run
 from memento.graph.state import State, Update, give_up
-from memento.graph.structured import ServiceError
 from memento.memory import Step
 
 
@@ -22,13 +21,12 @@ def execute_subtask(executor: ExecutorGraph) -> Callable[[State, Run], Awaitable
     async def node(state: State, run: Run) -> Update:
         subtask = state["plan"][state["position"]]
         try:
-            async with asyncio.timeout(state["deadline"] - time.time()):
+            async with asyncio.timeout(run.seconds_left(state["spent"])):
                 messages = await asyncio.to_thread(_messages, subtask, state, run)
-                done = await executor.ainvoke(start(messages, state["usage"]), context=_context(run))
+                begun = start(messages, state["usage"])
+                done = cast("ExecutorState", await executor.ainvoke(begun, context=_context(run)))
         except TimeoutError:
             return give_up(f"reached {run.context.timeout:g} seconds")
-        except ServiceError as error:
-            return give_up(f"the executor's model failed ({error})", failed=True)
         return _update(subtask, done, state, run)
 
     return node
@@ -45,7 +43,7 @@ def _messages(subtask: str, state: State, run: Run) -> list[AnyMessage]:
 
 
 def _nearest(subtask: str, examples: list[render.Example], run: Run) -> list[render.Example]:
-    """Of the shown cases' steps those most like this subtask, the best last; as many as cases may be shown."""
+    """Of the shown cases' steps those most like this subtask, best last, as many as cases may be shown."""
     if not examples:
         return []
     vectors = run.policy.bank.embed([subtask, *(example.step["subtask"] for example in examples)])
@@ -74,6 +72,8 @@ def _update(subtask: str, done: ExecutorState, state: State, run: Run) -> Update
         "usage": done["usage"],
         "step_failed": failed,
     }
+    if done["failed"]:
+        return {**update, **give_up(done["problem"], failed=True)}
     if failed and done["usage"]["model_calls"] >= (run.context.max_model_calls or 1):
         return {**update, **give_up(done["problem"])}
     if not failed and position == len(state["plan"]) and state["last_is_answer"]:

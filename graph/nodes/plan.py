@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,8 +11,9 @@ from langgraph.config import get_stream_writer
 from memento.graph import prompts, render
 from memento.graph.cases import shown_cases
 from memento.graph.parts import Run
-from memento.graph.state import State, Update, add_usage, give_up
-from memento.graph.structured import Reply, ServiceError, ask, clean
+from memento.graph.state import State, Update, add_usage, give_up, usage_of
+from memento.graph.structured import Reply, ServiceError, ask
+from memento.graph.text import clean
 from memento.memory import Case
 
 _TRIES = 2
@@ -28,15 +28,17 @@ async def plan(state: State, run: Run) -> Update:
     schema = _schema(run, allowed, citing=run.planner.native_tools and bool(cases))
     usage = state["usage"]
     problem = ""
+    deadline = asyncio.get_running_loop().time() + run.seconds_left(state["spent"])
     for _ in range(_TRIES):
         if usage["model_calls"] >= (run.context.max_model_calls or 1):
             return {**give_up(f"reached {run.context.max_model_calls} model calls"), "usage": usage}
         try:
-            async with asyncio.timeout(state["deadline"] - time.time()):
+            async with asyncio.timeout_at(deadline):
                 reply = await ask(run.planner, messages, schema)
         except TimeoutError:
             return {**give_up(f"reached {run.context.timeout:g} seconds"), "usage": usage}
         except ServiceError as error:
+            usage = add_usage(usage, usage_of(None))
             return {**give_up(f"the planner's model failed ({error})", failed=True), "usage": usage}
         usage = add_usage(usage, reply.usage)
         update, problem = _understood(reply, state, run, cases, last=last)
@@ -49,7 +51,8 @@ async def plan(state: State, run: Run) -> Update:
 
 def plan_schema(max_subtasks: int, *, citing: bool) -> dict[str, Any]:
     """The JSON schema of the planner's reply; with no subtasks left to give it asks for the answer. Every
-    property is required, as strict modes ask, and the subtasks come last (see `render.plan_json`)."""
+    property is required, as strict modes ask, and the subtasks come last (see `render.plan_json`).
+    """
     properties: dict[str, Any] = {
         "answer": {"type": ["string", "null"] if max_subtasks else "string"},
         "last_result_is_answer": {"type": "boolean"},
@@ -107,7 +110,8 @@ def _understood(
         return None, '"subtasks" is not a list of texts'
     subtasks = [clean(subtask.strip(), limit=2000) for subtask in subtasks]
     # A subtask that stands there twice is a model going in circles.
-    subtasks = [subtask for subtask in dict.fromkeys(subtasks) if subtask][: run.context.max_subtasks]
+    wanted = [subtask for subtask in dict.fromkeys(subtasks) if subtask]
+    subtasks = wanted[: run.context.max_subtasks]
     cited = _cited(reply.value.get("used_cases"), cases, state.get("cited"))
     if subtasks and not last:
         return {
@@ -116,7 +120,8 @@ def _understood(
             "cycle": state["cycle"] + 1,
             "plan_starts_at": len(state["trajectory"]),
             # A small planner is not asked: it plans so that this holds.
-            "last_is_answer": run.planner.small or reply.value.get("last_result_is_answer") is True,
+            "last_is_answer": run.planner.small
+            or (reply.value.get("last_result_is_answer") is True and subtasks == wanted),
             "cited": cited,
         }, ""
     if isinstance(answer, int | float) and not isinstance(answer, bool):

@@ -1,7 +1,6 @@
 """Begin a run, and choose the cases to show."""
 
 import asyncio
-import time
 from typing import Any
 
 from langchain_core.messages import HumanMessage
@@ -9,7 +8,7 @@ from langgraph.config import get_stream_writer
 
 from memento.graph.parts import Run
 from memento.graph.state import State, Update, no_usage
-from memento.graph.structured import clean
+from memento.graph.text import clean
 from memento.memory import Selection
 from memento.memory.case import utc_now
 from memento.memory.errors import UsageError
@@ -20,7 +19,7 @@ MAX_TASK = 100_000
 async def retrieve_case(state: State, run: Run) -> Update:
     """Take the input over, reset what an earlier run on this thread left, and select cases for the task."""
     task = task_of(state)
-    selection = await asyncio.to_thread(_select, task, run)
+    selection = await asyncio.to_thread(_begin, task, run)
     get_stream_writer()({"event": "cases", "arm": selection.arm, "cases": selection.cases})
     given = "task" in state and bool(state["task"])
     return {
@@ -28,7 +27,7 @@ async def retrieve_case(state: State, run: Run) -> Update:
         "expected": state.get("reference"),
         "run_id": selection.run_id,
         "started_at": utc_now(),
-        "deadline": time.time() + float(run.context.timeout or 0),
+        "spent": 0.0,
         "selection": _plain(selection),
         "retrieved": selection.cases,
         "cited": None,
@@ -61,16 +60,19 @@ def task_of(state: State) -> str:
         task = str(humans[-1].text) if humans else ""
     if not isinstance(task, str):
         raise UsageError(f"a task is a text, not {type(task).__name__}")
-    task = clean(task.strip(), limit=MAX_TASK + 1)
-    if not task:
+    text = clean(task.strip(), limit=MAX_TASK + 1)
+    if not text.strip():
         raise UsageError("a task is a text that is not empty")
-    if len(task) > MAX_TASK:
+    if len(text) > MAX_TASK:
         raise UsageError(f"a task has at most {MAX_TASK:,} characters")
-    return task
+    return text
 
 
-def _select(task: str, run: Run) -> Selection:
+def _begin(task: str, run: Run) -> Selection:
+    """Make the run's models, so that an unknown one ends it before anything is paid for, and select."""
     policy, context = run.policy, run.context
+    for name in {context.planner, context.executor, context.judge} - {None}:
+        run.parts.model(str(name))
     return policy.select(
         policy.bank.embed([task])[0],
         namespace=context.namespace,

@@ -54,7 +54,8 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
 
 def uses(state: State, cases: list[Case]) -> dict[str, bool | None]:
     """Whether each shown case was used: as the planner cited, or else whether the run called the tools that
-    the case called; None where neither says."""
+    the case called; None where neither says.
+    """
     cited = state["cited"]
     if cited is not None:
         return {case.id: case.id in cited for case in cases}

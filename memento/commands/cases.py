@@ -25,7 +25,9 @@ CaseId = Annotated[str, typer.Argument(help="The case, as `memento cases list` n
 
 
 @app.command("list")
-def list_cases(home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+def list_cases(
+    home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+) -> None:
     """The cases, oldest first. Example: memento cases list --json"""
     from memento.memory import journal
 
@@ -35,16 +37,18 @@ def list_cases(home: HomeOption = None, namespace: NamespaceOption = None, as_js
     if as_json:
         print_json({"cases": [case.to_dict() for case in cases]})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("case", "outcome", "status", "tools", "task", box=None)
+    table = Table(Column("case", no_wrap=True), "outcome", "status", "tools", "task", box=None)
     for case in cases:
         table.add_row(case.id, case.outcome, case.status, " ".join(case.tools), printable(short(case.task)))
     console().print(table)
 
 
 @app.command("show")
-def show(case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+def show(
+    case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+) -> None:
     """One case, whole. Example: memento cases show CASE_ID"""
     from memento.memory import journal
 
@@ -87,7 +91,9 @@ def stats(home: HomeOption = None, namespace: NamespaceOption = None, as_json: J
 
 
 @app.command("delete")
-def delete(case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+def delete(
+    case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+) -> None:
     """Remove a case for good. Example: memento cases delete CASE_ID"""
     from memento.api import open_existing_bank
 
@@ -97,13 +103,17 @@ def delete(case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption 
 
 
 @app.command("quarantine")
-def quarantine(case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+def quarantine(
+    case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+) -> None:
     """Keep a case but show it no more. Example: memento cases quarantine CASE_ID"""
     _set_status(case_id, "quarantined", home, namespace, as_json=as_json)
 
 
 @app.command("restore")
-def restore(case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
+def restore(
+    case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+) -> None:
     """Show a quarantined case again. Example: memento cases restore CASE_ID"""
     _set_status(case_id, "active", home, namespace, as_json=as_json)
 
@@ -124,7 +134,8 @@ def export(
     if as_json and file is None:
         print_json({"cases": [json.loads(line) for line in lines]})
     elif file is None:
-        print("\n".join(lines))
+        for line in lines:
+            print(line)
     else:
         try:
             file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
@@ -149,9 +160,9 @@ def import_(
 
     settings = settings_for(home, namespace=namespace)
     cases = exchange.read_cases(file, settings.namespace)
-    if not as_json:
-        notice(f"embedding {len(cases)} cases")
     with open_bank(settings) as bank:
+        if not as_json:
+            notice(f"embedding {len(cases)} cases")
         before = bank.count()
         for start in range(0, len(cases), 256):
             bank.add_many(cases[start : start + 256])
@@ -159,7 +170,9 @@ def import_(
     _done({"read": len(cases), "added": added}, as_json=as_json)
 
 
-def _set_status(case_id: str, status: str, home: Path | None, namespace: str | None, *, as_json: bool) -> None:
+def _set_status(
+    case_id: str, status: str, home: Path | None, namespace: str | None, *, as_json: bool
+) -> None:
     from memento.api import open_existing_bank
 
     with open_existing_bank(settings_for(home, namespace=namespace)) as bank:

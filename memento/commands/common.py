@@ -16,8 +16,13 @@ if TYPE_CHECKING:
 
     from memento.memory import Ledger
 
-HomeOption = Annotated[Path | None, typer.Option("--home", help="The memory's folder. Default: MEMENTO_HOME, or your data folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+HomeOption = Annotated[
+    Path | None,
+    typer.Option("--home", help="The memory's folder. Default: MEMENTO_HOME, or your data folder."),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
+]
 NamespaceOption = Annotated[str | None, typer.Option("--namespace", help="Whose memory it is.")]
 
 

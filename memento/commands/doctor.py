@@ -34,7 +34,9 @@ def doctor(home: HomeOption = None, as_json: JsonOption = False) -> None:
     else:
         colors = {"ok": "green", "missing": "red", "optional": "yellow"}
         for check in checks:
-            console().print(f"[{colors[check.state]}]{check.state:9}[/] [bold]{check.name}[/] {printable(check.detail)}")
+            console().print(
+                f"[{colors[check.state]}]{check.state:9}[/] [bold]{check.name}[/] {printable(check.detail)}"
+            )
     if not healthy:
         raise typer.Exit(1)
 
@@ -53,7 +55,9 @@ def _checks(settings: Settings) -> Iterator[Check]:
     from memento.api import built_in_status
 
     for tool in built_in_status(settings):
-        yield Check(f"tool {tool.name}", "ok" if tool.ready else "optional", "ready" if tool.ready else tool.needs)
+        yield Check(
+            f"tool {tool.name}", "ok" if tool.ready else "optional", "ready" if tool.ready else tool.needs
+        )
 
 
 def _package(name: str) -> Check:
@@ -68,7 +72,9 @@ def _home(settings: Settings) -> Check:
     if not path.exists():
         return Check("home", "ok", f"{path} (made by the first run)")
     usable = path.is_dir() and os.access(path, os.R_OK | os.W_OK | os.X_OK)
-    return Check("home", "ok" if usable else "missing", str(path) if usable else f"{path} cannot be read and written")
+    return Check(
+        "home", "ok" if usable else "missing", str(path) if usable else f"{path} cannot be read and written"
+    )
 
 
 def _local(*, needed: bool) -> Check:

@@ -15,7 +15,10 @@ from memento.commands.common import (
     settings_for,
     short,
 )
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from rich.console import Console
 
     from memento.settings import Settings
@@ -26,7 +29,9 @@ def run(
     home: HomeOption = None,
     reference: Annotated[str | None, typer.Option(help="The right answer, to learn from.")] = None,
     namespace: NamespaceOption = None,
-    no_learn: Annotated[bool, typer.Option("--no-learn", help="Teach nothing, add no case, do not explore.")] = False,
+    no_learn: Annotated[
+        bool, typer.Option("--no-learn", help="Teach nothing, add no case, do not explore.")
+    ] = False,
     planner: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
     executor: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
     policy: Annotated[str | None, typer.Option(help="auto, none, similarity or kernel.")] = None,
@@ -49,7 +54,7 @@ def run(
         k=k,
         learn=False if no_learn else None,
     )
-    out = _solve(say_models(settings), task, reference, None if as_json else console())
+    out = _solve(settings, task, reference, None if as_json else console())
     if as_json:
         print_json(report(out))
     if out["status"] == "failed":
@@ -79,19 +84,26 @@ def solved(out: dict[str, Any]) -> bool:
     return out["status"] == "answered" and outcome_of(out["reward"]) != "failure"
 
 
-def _solve(settings: "Settings", task: str, reference: str | None, screen: "Console | None") -> dict[str, Any]:
+def _solve(
+    settings: "Settings", task: str, reference: str | None, screen: "Console | None"
+) -> dict[str, Any]:
     from memento.api import build_graph, check_models, open_bank
+    from memento.settings import default_models
 
-    check_models(settings)
-    with open_bank(settings) as bank:
-        graph = build_graph(settings=settings, bank=bank)
+    filled = default_models(settings)
+    check_models(filled)
+    with open_bank(filled) as bank:
+        graph = build_graph(settings=filled, bank=bank)
+        say_models(settings)
         given: dict[str, Any] = {"task": task}
         if reference is not None:
             given["reference"] = reference
         out: dict[str, Any] = {}
-        for kind, chunk in graph.stream(given, stream_mode=["custom", "values"], subgraphs=False):
+        # The tool calls are told by the executor's graph, inside the agent's.
+        chunks: Iterator[Any] = graph.stream(given, stream_mode=["custom", "values"], subgraphs=True)
+        for inside, kind, chunk in chunks:
             if kind == "values":
-                out = chunk
+                out = out if inside else chunk
             elif screen is not None:
                 _show(chunk, screen, bank)
         if screen is not None:
@@ -105,7 +117,8 @@ def _show(event: dict[str, Any], screen: "Console", bank: Any) -> None:
         screen.print(f"[bold]cases[/] ({event['arm']})" if shown else f"[bold]cases[/] none ({event['arm']})")
         for slot in event["cases"]:
             case = shown[slot["case_id"]]
-            why = f"similar {slot['similarity']:.2f}, Q {slot['q']:.2f} ± {slot['q_std']:.2f}, p {slot['propensity']:.2f}"
+            expected = f"Q {slot['q']:.2f} ± {slot['q_std']:.2f}"
+            why = f"similar {slot['similarity']:.2f}, {expected}, p {slot['propensity']:.2f}"
             screen.print(f"  {case.id[:8]}  {printable(short(case.task))}  [dim]{case.outcome}; {why}[/]")
     elif event["event"] == "plan":
         for number, subtask in enumerate(event["plan"] or [], start=1):
@@ -113,7 +126,11 @@ def _show(event: dict[str, Any], screen: "Console", bank: Any) -> None:
     elif event["event"] == "tool_calls":
         for call in event["calls"]:
             args = ", ".join(f"{name}={value!r}" for name, value in call["args"].items())
-            result = f"[red]{printable(short(call['error']))}[/]" if call["error"] else printable(short(call["result"]))
+            result = (
+                f"[red]{printable(short(call['error']))}[/]"
+                if call["error"]
+                else printable(short(call["result"]))
+            )
             screen.print(f"[bold]tool[/]  {call['name']}({printable(short(args, 100))}) → {result}")
 
 
@@ -129,4 +146,3 @@ def _show_end(out: dict[str, Any], screen: "Console") -> None:
     )
     if out["reward"] is None:
         screen.print(f"[dim]tell it how that was: memento feedback {out['run_id']} 1[/]")
-

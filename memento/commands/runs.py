@@ -30,16 +30,35 @@ def list_runs(
     with reading(home) as ledger:
         rows = ledger.runs(namespace, limit)
     if as_json:
-        kept = ("run_id", "namespace", "number", "task", "answer", "status", "reward", "arm", "started_at", "seconds")
+        kept = (
+            "run_id",
+            "namespace",
+            "number",
+            "task",
+            "answer",
+            "status",
+            "reward",
+            "arm",
+            "started_at",
+            "seconds",
+        )
         print_json({"runs": [{key: row[key] for key in kept} for row in rows]})
         return
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("run", "when", "task", "answer", "reward", box=None)
+    table = Table(
+        Column("run", no_wrap=True), Column("when", no_wrap=True), "task", "answer", "reward", box=None
+    )
     for row in rows:
         reward = "?" if row["reward"] is None else f"{row['reward']:g}"
         when = row["started_at"][:16].replace("T", " ")
-        table.add_row(row["run_id"], when, printable(short(row["task"], 50)), printable(short(row["answer"], 30)), reward)
+        table.add_row(
+            row["run_id"],
+            when,
+            printable(short(row["task"], 50)),
+            printable(short(row["answer"], 30)),
+            reward,
+        )
     console().print(table)
 
 
@@ -54,12 +73,25 @@ def show(run_id: str, home: HomeOption = None, as_json: JsonOption = False) -> N
         print_json(row)
         return
     screen = console()
-    for key in ("run_id", "namespace", "task", "plan", "answer", "status", "reward", "arm", "usage", "seconds"):
+    for key in (
+        "run_id",
+        "namespace",
+        "task",
+        "plan",
+        "answer",
+        "status",
+        "reward",
+        "arm",
+        "usage",
+        "seconds",
+    ):
         screen.print(f"[bold]{key}[/] {printable(row[key])}")
     for slot in row["retrieved"]:
-        screen.print(f"[bold]shown[/] {slot['case_id']} similar {slot['similarity']:.2f} Q {slot['q']:.2f} used {slot['used']}")
+        why = f"similar {slot['similarity']:.2f} Q {slot['q']:.2f} used {slot['used']}"
+        screen.print(f"[bold]shown[/] {slot['case_id']} {why}")
     for said in row["rewards"]:
-        screen.print(f"[bold]reward[/] {said['reward']:g} from {said['source']}, weight {said['weight']:g} {printable(said['comment'])}")
+        where = f"{said['reward']:g} from {said['source']}, weight {said['weight']:g}"
+        screen.print(f"[bold]reward[/] {printable(where)} {printable(said['comment'])}")
 
 
 def feedback(

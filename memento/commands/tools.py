@@ -18,11 +18,15 @@ def list_tools(home: HomeOption = None, as_json: JsonOption = False) -> None:
 
     rows = built_in_status(settings_for(home))
     if as_json:
-        print_json({"tools": [{"name": r.name, "ready": r.ready, "needs": r.needs, "args": r.args} for r in rows]})
+        print_json(
+            {"tools": [{"name": r.name, "ready": r.ready, "needs": r.needs, "args": r.args} for r in rows]}
+        )
         return
     for row in rows:
         state = "ready" if row.ready else f"absent: {row.needs}"
-        console().print(f"[bold]{row.name}[/]({', '.join(row.args.get('properties', {}))})  {printable(state)}")
+        console().print(
+            f"[bold]{row.name}[/]({', '.join(row.args.get('properties', {}))})  {printable(state)}"
+        )
 
 
 @app.command("call")
@@ -45,7 +49,7 @@ def call(
     except (ValueError, RecursionError):
         given = None
     if not isinstance(given, dict):
-        raise UsageError("the arguments are a JSON object, such as '{\"expression\": \"2+2\"}'")
+        raise UsageError('the arguments are a JSON object, such as \'{"expression": "2+2"}\'')
     try:
         result = str(tools[name].invoke(given))
     except ToolException as error:

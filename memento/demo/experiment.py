@@ -1,4 +1,4 @@
-"""The demo's experiment: three arms over the same tasks, with the real local model, real tools, real banks."""
+"""The demo's experiment: three arms over the same tasks, on the real local model, tools and banks."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from memento.api import build_graph
 from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, Family, draw_tasks, seed_task
-from memento.memory import Case, CaseBank
+from memento.memory import Case, CaseBank, Step, ToolCall
 from memento.memory.embeddings import CachedEncoder, MiniLM
 from memento.settings import Settings
 from memento.tools import builtin_tools
@@ -24,7 +24,13 @@ Arm = Literal["no memory", "frozen seeds", "learning"]
 ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
 
 # The same caps for every arm. A plan in the families has at most two subtasks.
-_CAPS: dict[str, Any] = {"max_cycles": 1, "max_subtasks": 3, "max_tool_calls": 2, "max_model_calls": 3, "k": 3}
+_CAPS: dict[str, Any] = {
+    "max_cycles": 1,
+    "max_subtasks": 3,
+    "max_tool_calls": 2,
+    "max_model_calls": 3,
+    "k": 3,
+}
 _HOW: dict[Arm, dict[str, Any]] = {
     "no memory": {"policy": "none", "learn": False},
     "frozen seeds": {"policy": "similarity", "learn": False},
@@ -52,7 +58,8 @@ class Result:
 
 def run_demo(folder: Path, tasks: int, seeds: Iterable[int], *, quiet: bool = False) -> list[Result]:
     """Run the arms over the tasks of each seed, and write every result to `folder`/results.jsonl at once.
-    Ctrl-C ends it with what there is."""
+    Ctrl-C ends it with what there is.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -85,11 +92,11 @@ def demonstration(family: Family) -> Case:
     """A family's one seed case: its worked solution, with the tools' real results."""
     task = seed_task(family)
     tools = {tool.name: tool for tool in builtin_tools(files=[SALES_CSV.parent])}
-    steps = []
+    steps: list[Step] = []
     for step in task.steps:
         result = str(tools[step.tool].invoke(step.args))
-        call = {"name": step.tool, "args": step.args, "result": result, "error": None}
-        steps.append({"subtask": step.subtask, "tool_calls": [call], "result": result})
+        call = ToolCall(name=step.tool, args=step.args, result=result, error=None)
+        steps.append(Step(subtask=step.subtask, tool_calls=[call], result=result))
     return Case.from_demonstration(task=task.task, trajectory=steps, answer=steps[-1]["result"])
 
 
@@ -99,7 +106,7 @@ def _run_seed(folder: Path, tasks: int, seed: int, progress: "Progress") -> Iter
     bar = progress.add_task(f"seed {seed}", total=len(drawn) * len(ARMS))
     right = dict.fromkeys(ARMS, 0.0)
     with ExitStack() as stack:
-        agents = {arm: _agent(folder / arm.replace(" ", "-"), arm, encoder, stack) for arm in ARMS}
+        agents = {arm: _agent(folder / arm.replace(" ", "-"), arm, seed, encoder, stack) for arm in ARMS}
         for number, task in enumerate(drawn):
             for arm, agent in agents.items():
                 result = _run_task(agent, task, seed=seed, number=number, arm=arm)
@@ -109,9 +116,10 @@ def _run_seed(folder: Path, tasks: int, seed: int, progress: "Progress") -> Iter
                 yield result
 
 
-def _agent(home: Path, arm: Arm, encoder: CachedEncoder, stack: ExitStack) -> "Agent":
+def _agent(home: Path, arm: Arm, seed: int, encoder: CachedEncoder, stack: ExitStack) -> "Agent":
     """An arm's agent over a home of its own that holds the seed demonstrations."""
-    bank = stack.enter_context(CaseBank(home, encoder))
+    # Draws are keyed by namespace and run number: another seed's policy draws otherwise.
+    bank = stack.enter_context(CaseBank(home, encoder, namespace=f"demo-{seed}"))
     bank.add_many(demonstration(family) for family in FAMILIES)
     settings = Settings(
         planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **_CAPS, **_HOW[arm]

@@ -23,7 +23,10 @@ def summary(results: Sequence[Result], folder: Path) -> dict[str, Any]:
         "success": {arm: _mean(rows, "reward") for arm, rows in arms.items()},
         "last_third": {arm: _mean(last_third(rows), "reward") for arm, rows in arms.items()},
         "families": {
-            family.name: {arm: _mean([r for r in rows if r.family == family.name], "reward") for arm, rows in arms.items()}
+            family.name: {
+                arm: _mean([r for r in rows if r.family == family.name], "reward")
+                for arm, rows in arms.items()
+            }
             for family in FAMILIES
         },
         "learning_minus_frozen_seeds": _difference(arms["learning"], arms["frozen seeds"]),
@@ -110,7 +113,8 @@ def draw(results: Sequence[Result], file: Path) -> bool:
         xlabel="tasks so far",
         ylabel=f"success over the last {_WINDOW} tasks",
         ylim=(0, 1),
-        title=f"A frozen 135M model, {seeds} seed{'s' if seeds > 1 else ''}" + (", band: least to most" if seeds > 1 else ""),
+        title=f"A frozen 135M model, {seeds} seed{'s' if seeds > 1 else ''}"
+        + (", band: least to most" if seeds > 1 else ""),
     )
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
     axes.grid(alpha=0.3)

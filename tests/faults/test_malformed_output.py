@@ -42,9 +42,10 @@ PLANNER: dict[str, Any] = {
     "the same plan for ever": plan("Add 1 and 1"),
     "the same subtask many times": plan(*["Add 1 and 1"] * 9),
     "control characters": CONTROL,
-    "an answer of control characters": final(CONTROL),
+    "an answer of control characters": final("\x00\x07\x7f"),
     "lone surrogates": r'{"answer": "\ud800", "last_result_is_answer": false, "subtasks": ["\udfff"]}',
 }
+REPLANNING = {name: PLANNER[name] for name in list(PLANNER)[::3]}
 
 NATIVE: dict[str, Any] = {
     "empty": "",
@@ -91,7 +92,7 @@ JSON: dict[str, Any] = {
     "a call that is a list": {"call": [1]},
     "another object": {"subtasks": ["Add"]},
     "an empty answer": json_call("answer", text=" "),
-    "an answer of control characters": json_call("answer", text=CONTROL),
+    "an answer of control characters": json_call("answer", text="\x00\x07\x7f"),
     "nested brackets": "[" * DEEP + "]" * DEEP,
     "nested brackets left open": '{"call":' * DEEP,
     "half as many brackets": '{"call": {"tool": "launch", "args": {"a": ' + "[" * 480 + "]" * 480 + "}}}",
@@ -120,46 +121,40 @@ def assert_no_success(out: dict[str, Any], stub: OpenAIStub, bank: CaseBank) -> 
     assert len(stub.requests) <= 40
     assert out["usage"]["model_calls"] == len(stub.requests)
     assert stub.violations == []
-    [row] = bank.ledger.runs()
+    found = bank.search(bank.embed(["anything"])[0], 9)
+    assert [candidate.case_id for candidate in found] == [case.id for case in bank.all()] != []
+    [row] = bank.ledger.runs(bank.namespace)
     assert row["run_id"] == out["run_id"]
     assert row["reward"] == out["reward"]
 
 
 @pytest.mark.parametrize("said", PLANNER.values(), ids=PLANNER.keys())
-def test_no_planner_output_raises_or_ends_as_a_success(said: Any, bank: CaseBank) -> None:
+def test_no_planner_output_raises_or_ends_as_a_success(said: Any, quick_bank: CaseBank) -> None:
     script = Script(planner=said, executor=[call("add", a=1, b=1), "2"])
-    out, stub = run(bank, script)
-    assert_no_success(out, stub, bank)
+    out, stub = run(quick_bank, script)
+    assert_no_success(out, stub, quick_bank)
     assert out["answer"].startswith("not solved: ")
 
 
-@pytest.mark.parametrize("said", PLANNER.values(), ids=PLANNER.keys())
-def test_no_output_of_a_replanning_planner_is_printed_as_the_answer(said: Any, bank: CaseBank) -> None:
+@pytest.mark.parametrize("said", REPLANNING.values(), ids=REPLANNING.keys())
+def test_no_output_of_a_replanning_planner_is_printed_as_the_answer(said: Any, quick_bank: CaseBank) -> None:
     script = Script(planner=[plan("Add 1 and 1"), said], executor="2")
-    out, stub = run(bank, script)
-    assert_no_success(out, stub, bank)
+    out, stub = run(quick_bank, script)
+    assert_no_success(out, stub, quick_bank)
     assert out["answer"].startswith("not solved: ")
 
 
 @pytest.mark.parametrize("said", NATIVE.values(), ids=NATIVE.keys())
-def test_no_executor_output_raises_or_ends_as_a_success(said: Any, bank: CaseBank) -> None:
-    out, stub = run(bank, Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=said))
-    assert_no_success(out, stub, bank)
+def test_no_executor_output_raises_or_ends_as_a_success(said: Any, quick_bank: CaseBank) -> None:
+    out, stub = run(quick_bank, Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=said))
+    assert_no_success(out, stub, quick_bank)
 
 
 @pytest.mark.parametrize("said", JSON.values(), ids=JSON.keys())
-def test_no_json_call_of_an_executor_raises_or_ends_as_a_success(said: Any, bank: CaseBank) -> None:
+def test_no_json_call_of_an_executor_raises_or_ends_as_a_success(said: Any, quick_bank: CaseBank) -> None:
     script = Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=said)
-    out, stub = run(bank, script, tool_calls="json")
-    assert_no_success(out, stub, bank)
-
-
-@pytest.mark.parametrize("said", [*NATIVE.values()], ids=NATIVE.keys())
-def test_a_bank_opens_again_after_any_executor_output(said: Any, bank: CaseBank) -> None:
-    run(bank, Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=said))
-    kept = bank.all()
-    assert len(kept) == 1
-    assert [found.case_id for found in bank.search(bank.embed(["anything"])[0], 9)] == [kept[0].id]
+    out, stub = run(quick_bank, script, tool_calls="json")
+    assert_no_success(out, stub, quick_bank)
 
 
 @pytest.mark.parametrize(
@@ -167,8 +162,8 @@ def test_a_bank_opens_again_after_any_executor_output(said: Any, bank: CaseBank)
     ["", "no JSON", Reply(refusal="No."), Reply('{"answer"', finish_reason="length"), "[" * DEEP],
     ids=["empty", "not JSON", "refusal", "cut off", "nested brackets"],
 )
-def test_one_malformed_plan_is_asked_for_again(broken: Any, bank: CaseBank) -> None:
-    out, stub = run(bank, Script(planner=[broken, final("5")]))
+def test_one_malformed_plan_is_asked_for_again(broken: Any, quick_bank: CaseBank) -> None:
+    out, stub = run(quick_bank, Script(planner=[broken, final("5")]))
     assert (out["answer"], out["reward"]) == ("5", 1)
     assert "not usable" in asked(stub, "planner")[1].messages[-1]["content"]
     assert stub.violations == []
@@ -186,9 +181,9 @@ def test_one_malformed_plan_is_asked_for_again(broken: Any, bank: CaseBank) -> N
     ],
     ids=["empty", "cut off", "refusal", "unknown tool", "broken arguments", "wrong types"],
 )
-def test_one_malformed_tool_call_is_asked_for_again(broken: Any, bank: CaseBank) -> None:
+def test_one_malformed_tool_call_is_asked_for_again(broken: Any, quick_bank: CaseBank) -> None:
     executor = [broken, call("add", a=2, b=3), "5"]
-    out, stub = run(bank, Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=executor))
+    out, stub = run(quick_bank, Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=executor))
     assert (out["answer"], out["reward"]) == ("5", 1)
     assert stub.violations == []
 
@@ -210,22 +205,22 @@ JUDGEMENTS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("said", JUDGEMENTS.values(), ids=JUDGEMENTS.keys())
-def test_a_judge_that_says_no_score_means_unknown(said: Any, bank: CaseBank) -> None:
+def test_a_judge_that_says_no_score_means_unknown(said: Any, quick_bank: CaseBank) -> None:
     with OpenAIStub(Script(planner=final("5"), judge=said)) as stub:
-        out = agent(stub, bank).invoke({"task": TASK["task"]})
+        out = agent(stub, quick_bank).invoke({"task": TASK["task"]})
     assert (out["answer"], out["reward"]) == ("5", None)
-    assert [case.outcome for case in bank.all()] == ["unknown"]
-    assert bank.ledger.runs()[0]["reward"] is None
+    assert [case.outcome for case in quick_bank.all()] == ["unknown"]
+    assert quick_bank.ledger.runs(quick_bank.namespace)[0]["reward"] is None
     assert out["usage"]["model_calls"] == 2
     assert stub.violations == []
 
 
 @pytest.mark.parametrize("rationale", [r"\ud800", r"\u0000", "x" * 100_000], ids=["surrogate", "nul", "long"])
-def test_a_judges_strange_reason_is_kept_as_plain_text(rationale: str, bank: CaseBank) -> None:
+def test_a_judges_strange_reason_is_kept_as_plain_text(rationale: str, quick_bank: CaseBank) -> None:
     said = '{"rationale": "' + rationale + '", "score": 1}'
     with OpenAIStub(Script(planner=final("5"), judge=said)) as stub:
-        out = agent(stub, bank).invoke({"task": TASK["task"]})
+        out = agent(stub, quick_bank).invoke({"task": TASK["task"]})
     assert out["reward"] == 1
-    found = bank.ledger.run(out["run_id"])
+    found = quick_bank.ledger.run(out["run_id"])
     assert found is not None
-    assert len(found["rewards"][0]["comment"]) <= 2000
+    assert len(found["rewards"][0]["comment"]) <= 1100

@@ -1,0 +1,57 @@
+"""The real model that ships with the product: SmolLM2-135M in llama.cpp."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.own_tools import measure
+from memento.demo.experiment import demonstration, run_demo
+from memento.demo.families import FAMILIES
+from memento.demo.report import summary
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def memento(*arguments: str) -> dict[str, Any]:
+    """Run a command in a process of its own and read its JSON."""
+    done = subprocess.run(
+        [sys.executable, "-m", "memento", *arguments, "--json"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def test_with_tools_of_ones_own_memory_beats_no_memory_by_far(tmp_path: Path) -> None:
+    rates = measure(tasks=10, seed=1, home=tmp_path)
+    assert rates["memory"] >= 0.6
+    assert rates["memory"] - rates["no memory"] >= 0.4
+
+
+def test_a_task_solved_before_is_solved_again_in_a_new_process_with_that_case_shown(tmp_path: Path) -> None:
+    home, seeds = str(tmp_path / "home"), tmp_path / "seeds.jsonl"
+    cases = [demonstration(family) for family in FAMILIES if family.kind in {"percentages", "units"}]
+    seeds.write_text("".join(json.dumps(case.to_dict()) + "\n" for case in cases))
+    assert memento("cases", "import", str(seeds), "--home", home)["added"] == len(cases)
+    task = ("What is 17% of 2340?", "--reference", "397.8", "--planner", "local", "--executor", "local")
+    first = memento("run", *task, "--home", home)
+    second = memento("run", *task, "--home", home)
+    assert first["solved"]
+    assert second["solved"]
+    assert first["case_id"] in [shown["case_id"] for shown in second["retrieved"]]
+    assert second["case_id"] == first["case_id"]
+    assert memento("cases", "stats", "--home", home)["total"] == len(cases) + 1
+
+
+def test_the_demo_reports_every_arm_over_the_same_tasks_and_draws_the_curve(tmp_path: Path) -> None:
+    folder = tmp_path / "demo"
+    results = run_demo(folder, tasks=2, seeds=[3], quiet=True)
+    figures = summary(results, folder)
+    assert figures["tasks"] == 2
+    assert set(figures["success"]) == {"no memory", "frozen seeds", "learning"}
+    assert len((folder / "results.jsonl").read_text().splitlines()) == 6
+    assert Path(figures["plot"]).read_bytes().startswith(b"\x89PNG")

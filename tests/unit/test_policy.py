@@ -1,0 +1,423 @@
+"""The choice of cases: what it is a function of, its probabilities, and what it learns."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from memento.memory import CaseBank, Ledger, Policy, Selection, build_policy, credit
+from memento.memory.errors import UsageError
+from memento.memory.policy import FLOOR
+from tests.memory_tools import DIMENSIONS, axis, demonstration
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+TASK = axis(0)
+
+
+def at_cosine(cosine: float, other: int) -> NDArray[np.float32]:
+    """A unit vector with this cosine to TASK, at right angles to those of other numbers otherwise."""
+    vector = np.zeros(DIMENSIONS, dtype=np.float32)
+    vector[0], vector[other] = cosine, np.sqrt(1 - cosine**2)
+    return vector
+
+
+def fill(bank: CaseBank, cosines: Sequence[float]) -> list[str]:
+    """Cases that each do something else, with these cosines to TASK."""
+    cases = [demonstration(f"task {number}", f"tool{number}") for number in range(len(cosines))]
+    return bank.add_many(cases, [at_cosine(cosine, 1 + number) for number, cosine in enumerate(cosines)])
+
+
+def chosen(selection: Selection) -> tuple[Any, ...]:
+    """All of a selection but the run's id."""
+    rest = (selection.number, selection.arm, selection.arm_propensity, selection.stop_propensity)
+    return (
+        *rest,
+        tuple(map(tuple, selection.candidates)),
+        tuple(tuple(slot.items()) for slot in selection.cases),
+    )
+
+
+def ids(selection: Selection) -> list[str]:
+    return [shown.case_id for shown in selection.cases]
+
+
+def play(policy: Policy, rounds: int, reward: Callable[[list[str]], float], **record: Any) -> list[list[str]]:
+    """Run after run on the same task; what was shown in each."""
+    shown = []
+    for _ in range(rounds):
+        selection = policy.select(TASK)
+        shown.append(ids(selection))
+        policy.record(selection, reward=reward(ids(selection)), **record)
+    return shown
+
+
+# -- what the choice is a function of
+
+
+def test_the_same_seed_runs_and_outcomes_give_the_same_selections(
+    quick_bank: CaseBank, tmp_path: Path
+) -> None:
+    fill(quick_bank, [0.3, 0.28, 0.26, 0.24, 0.22])
+
+    def world(name: str, seed: int) -> list[Selection]:
+        with Ledger(tmp_path / name) as ledger:
+            policy = build_policy("kernel", bank=quick_bank, ledger=ledger, k=3, seed=seed)
+            made = []
+            for number in range(25):
+                selection = policy.select(at_cosine(0.9, 1 + number % 3))
+                policy.record(selection, reward=float(number % 4 > 0))
+                made.append(selection)
+            return made
+
+    first, second, other = world("a", 7), world("b", 7), world("c", 8)
+    assert [chosen(s) for s in first] == [chosen(s) for s in second]
+    assert [ids(s) for s in first] != [ids(s) for s in other]
+    assert len({s.run_id for s in [*first, *second, *other]}) == 75
+
+
+def test_a_namespace_has_draws_and_numbers_of_its_own(quick_bank: CaseBank) -> None:
+    policy = build_policy("kernel", bank=quick_bank)
+    numbers = [policy.select(TASK, namespace=f"{quick_bank.namespace}-{name}").number for name in "aabab"]
+    assert numbers == [1, 2, 1, 3, 2]
+
+
+@given(data=st.data())
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+def test_late_repeated_and_corrected_rewards_teach_what_rewards_at_once_teach(
+    quick_bank: CaseBank, data: st.DataObject
+) -> None:
+    fill(quick_bank, [0.35, 0.3, 0.25, 0.2])
+    count = data.draw(st.integers(1, 6), label="runs")
+    rewards = data.draw(
+        st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=count, max_size=count), label="rewards"
+    )
+    order = data.draw(st.permutations(range(count)), label="order of writing")
+    said = [
+        (run, wrong)
+        for run in range(count)
+        for wrong in data.draw(st.lists(st.sampled_from([0.0, 1.0]), max_size=2))
+    ]
+    said = data.draw(st.permutations(said), label="corrected rewards")
+    last = data.draw(st.permutations(range(count)), label="order of the last word")
+    looks = data.draw(st.integers(0, 2), label="looks between")
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Ledger(f"{folder}/a") as at_once,
+        Ledger(f"{folder}/b") as late,
+    ):
+        first = build_policy("kernel", bank=quick_bank, ledger=at_once, k=2)
+        second = build_policy("kernel", bank=quick_bank, ledger=late, k=2)
+        runs = []
+        for number, reward in enumerate(rewards):
+            runs.append(first.select(at_cosine(0.95, 1 + number % 4)))
+            first.record(runs[-1], reward=reward)
+        for index in order:
+            second.record(runs[index])
+        for index, wrong in said:
+            late.feedback(runs[index].run_id, wrong, source="environment")
+        for _ in range(looks):
+            second.select(TASK)
+            first.select(TASK)
+        for index in last:
+            late.feedback(runs[index].run_id, rewards[index], source="environment")
+            second.record(runs[index], reward=rewards[index])
+        assert chosen(first.select(TASK)) == chosen(second.select(TASK))
+
+
+def test_a_selection_that_is_never_recorded_changes_no_other(quick_bank: CaseBank, tmp_path: Path) -> None:
+    fill(quick_bank, [0.3, 0.25, 0.2])
+
+    def world(name: str, unrecorded: dict[int, NDArray[np.float32]]) -> list[tuple[Any, ...]]:
+        with Ledger(tmp_path / name) as ledger:
+            policy = build_policy("kernel", bank=quick_bank, ledger=ledger, k=2)
+            made = []
+            for number in range(12):
+                selection = policy.select(unrecorded.get(number, TASK))
+                if number not in unrecorded:
+                    policy.record(selection, reward=1.0)
+                    made.append(chosen(selection))
+            return made
+
+    lost = (2, 3, 7)
+    made = world("a", dict.fromkeys(lost, TASK))
+    assert made == world("b", dict.fromkeys(lost, at_cosine(0.9, 60)))
+    assert [row[0] for row in made] == [number + 1 for number in range(12) if number not in lost]
+
+
+def test_select_writes_nothing(quick_bank: CaseBank, tmp_path: Path) -> None:
+    fill(quick_bank, [0.5])
+    with Ledger(tmp_path / "home") as ledger:
+        build_policy("kernel", bank=quick_bank, ledger=ledger).select(TASK)
+        assert ledger.runs() == []
+        assert ledger.fact("dimensions") is None
+
+
+def test_vectors_of_any_length_mean_their_direction(quick_bank: CaseBank) -> None:
+    vectors = [at_cosine(0.6, 1) * 50, at_cosine(0.5, 2) * 0.01]
+    quick_bank.add_many([demonstration("a", "x"), demonstration("b", "y")], vectors)
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    for length in (1.0, 300.0, 1e-3):
+        selection = policy.select(TASK * np.float32(length))
+        policy.record(selection, reward=1.0)
+        assert all(0 <= shown.q <= 2 and 0 < shown.propensity <= 1 for shown in selection.cases)
+        assert [round(cosine, 4) for _, cosine, _ in selection.candidates] == [0.6, 0.5]
+
+
+# -- probabilities
+
+
+def test_stored_propensities_are_the_frequencies(
+    quick_bank: CaseBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cases = fill(quick_bank, [0.2, 0.17, 0.14])
+    found = quick_bank.search(TASK, 64)
+    monkeypatch.setattr(quick_bank, "search", lambda *_: found)
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    draws = [policy.select(TASK) for _ in range(2500)]
+
+    def assert_near(happened: int, of: int, propensity: float) -> None:
+        bound = 4.5 * np.sqrt(propensity * (1 - propensity) / of) + 1 / of
+        assert abs(happened / of - propensity) < bound
+
+    floor = [s for s in draws if s.arm == "none"]
+    learned = [s for s in draws if s.arm == "learned"]
+    assert_near(len(floor), len(draws), FLOOR)
+    assert {s.arm_propensity for s in floor} == {FLOOR}
+    assert {s.arm_propensity for s in learned} == {1 - FLOOR}
+    assert all(not s.cases and s.stop_propensity is None for s in floor)
+
+    for before in [(), *((case_id,) for case_id in cases)]:
+        here = [s for s in learned if ids(s)[: len(before)] == list(before)]
+        stopped = [s for s in here if len(s.cases) == len(before)]
+        stop = {s.stop_propensity for s in stopped}
+        assert len(stop) == 1
+        total = next(iter(stop)) or 0.0
+        assert_near(len(stopped), len(here), total)
+        for case_id in set(cases) - set(before):
+            drawn = [s.cases[len(before)] for s in here if len(s.cases) > len(before)]
+            same = [slot for slot in drawn if slot.case_id == case_id]
+            assert len({slot.propensity for slot in same}) == 1
+            assert_near(len(same), len(here), same[0].propensity)
+            total += same[0].propensity
+        assert total == pytest.approx(1)
+
+
+@given(st.lists(st.sampled_from([True, False, None]), min_size=1, max_size=8))
+def test_the_shares_of_the_credit_sum_to_one(used: list[bool | None]) -> None:
+    shares = credit.shares({f"c{number}": value for number, value in enumerate(used)})
+    assert sum(shares.values()) == pytest.approx(1)
+    assert set(shares) == {f"c{number}" for number in range(len(used))}
+    if True in used:
+        assert all((share > 0) == (value is True) for share, value in zip(shares.values(), used, strict=True))
+
+
+# -- the best known choice
+
+
+def test_without_exploring_the_nearest_are_shown_while_nothing_is_known_and_the_best_afterwards(
+    quick_bank: CaseBank,
+) -> None:
+    near, middle, far = fill(quick_bank, [0.6, 0.5, 0.4])
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    before = [policy.select(TASK, explore=False) for _ in range(5)]
+    assert [(s.arm, ids(s)) for s in before] == [("similarity", [near, middle])] * 5
+    assert all(shown.propensity == 1 for s in before for shown in s.cases)
+
+    play(build_policy("kernel", bank=quick_bank, k=1), 100, lambda shown: float(far in shown))
+    after = [
+        build_policy("kernel", bank=quick_bank, k=1, seed=seed).select(TASK, explore=False)
+        for seed in range(5)
+    ]
+    assert [(s.arm, ids(s)) for s in after] == [("learned", [far])] * 5
+
+
+def test_without_exploring_nothing_is_shown_where_every_case_is_known_to_hurt(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.4, 0.35])
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    play(policy, 80, lambda shown: float(not shown))
+    assert ids(policy.select(TASK, explore=False)) == []
+
+
+# -- learning
+
+
+def test_a_case_that_helps_is_shown_more_and_one_that_fails_less(quick_bank: CaseBank) -> None:
+    good, bad = fill(quick_bank, [0.4, 0.42])
+    policy = build_policy("kernel", bank=quick_bank, k=1)
+    shown = play(policy, 90, lambda shown: float(good in shown))
+    assert sum(good in row for row in shown[-30:]) >= 25
+    assert sum(bad in row for row in shown[-30:]) < max(sum(bad in row for row in shown[:30]), 1)
+    assert sum(bad in row for row in shown[-30:]) <= 2
+
+
+def test_showing_nothing_wins_when_every_case_hurts(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.5, 0.48, 0.46])
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    shown = play(policy, 120, lambda shown: float(not shown))
+    assert shown[0]
+    assert sum(not row for row in shown[-30:]) >= 27
+
+
+def test_an_unknown_reward_teaches_nothing(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.3, 0.25])
+    policy = build_policy("kernel", bank=quick_bank)
+    before = policy.select(TASK, explore=False)
+    for _ in range(10):
+        policy.record(policy.select(TASK))
+    after = policy.select(TASK, explore=False)
+    assert (ids(after), after.arm) == (ids(before), "similarity")
+
+
+def test_uncertainty_falls_with_outcomes(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.6])
+    policy = build_policy("kernel", bank=quick_bank)
+    widths = []
+    for _ in range(6):
+        widths.append(policy.select(TASK, explore=False).cases[0].q_std)
+        selection = policy.select(TASK, explore=False)
+        policy.record(selection, reward=1.0)
+    assert widths == sorted(widths, reverse=True)
+    assert len(set(widths)) == len(widths)
+
+
+def test_credit_goes_to_what_was_used(quick_bank: CaseBank) -> None:
+    used, idle = fill(quick_bank, [0.6, 0.58])
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    for _ in range(10):
+        selection = policy.select(TASK, explore=False)
+        policy.record(selection, reward=1.0, used=[used])
+    values = {case_id: q for case_id, _, q in policy.select(TASK, explore=False).candidates}
+    assert values[used] > values[idle]
+    stored = (quick_bank.ledger.run(selection.run_id) or {})["retrieved"]
+    assert {row["case_id"]: row["used"] for row in stored} == {used: True, idle: False}
+
+
+def test_a_greater_weight_moves_the_choice_more(quick_bank: CaseBank, tmp_path: Path) -> None:
+    fill(quick_bank, [0.6])
+
+    def value(name: str, weight: float) -> float:
+        with Ledger(tmp_path / name) as ledger:
+            policy = build_policy("kernel", bank=quick_bank, ledger=ledger)
+            policy.record(policy.select(TASK, explore=False), reward=0.0, weight=weight)
+            return policy.select(TASK).candidates[0][2]
+
+    assert value("full", 1.0) < value("half", 0.5) < value("hardly", 0.01)
+
+
+# -- what may be chosen from
+
+
+def test_near_duplicates_take_one_slot(quick_bank: CaseBank) -> None:
+    copies = [demonstration(f"copy {number}", "same") for number in range(6)]
+    quick_bank.add_many(copies, [at_cosine(0.8, 1)] * 6)
+    other = quick_bank.add(demonstration("another", "other"), at_cosine(0.79, 2))
+    policy = build_policy("kernel", bank=quick_bank, k=4)
+    for _ in range(20):
+        selection = policy.select(TASK)
+        assert sum(case_id != other for case_id in ids(selection)) <= 1
+        policy.record(selection, reward=1.0)
+    assert sum(case_id != other for case_id in ids(policy.select(TASK, explore=False))) == 1
+
+
+def test_what_is_excluded_deleted_or_quarantined_is_not_chosen(quick_bank: CaseBank) -> None:
+    kept, excluded, deleted, quarantined = fill(quick_bank, [0.5, 0.6, 0.7, 0.8])
+    quick_bank.delete(deleted)
+    quick_bank.set_status(quarantined, "quarantined")
+    for name in ("similarity", "kernel"):
+        policy = build_policy(name, bank=quick_bank)
+        for _ in range(10):
+            selection = policy.select(TASK, exclude={excluded})
+            assert set(ids(selection)) <= {kept}
+            assert [case_id for case_id, _, _ in selection.candidates] == [kept]
+
+
+def test_no_more_cases_than_k(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.9, 0.8, 0.7, 0.6, 0.5])
+    for name in ("similarity", "kernel", "auto"):
+        for k in (0, 1, 3):
+            policy = build_policy(name, bank=quick_bank, k=k)
+            assert all(len(policy.select(TASK).cases) <= k for _ in range(5))
+            assert len(policy.select(TASK, explore=False).cases) == k
+
+
+def test_similarity_shows_the_nearest_whatever_happened(quick_bank: CaseBank) -> None:
+    near, middle, _ = fill(quick_bank, [0.6, 0.5, 0.4])
+    policy = build_policy("similarity", bank=quick_bank, k=2)
+    assert play(policy, 20, lambda _: 0.0) == [[near, middle]] * 20
+    assert policy.select(TASK).arm == "similarity"
+
+
+def test_none_shows_nothing(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.9])
+    selection = build_policy("none", bank=quick_bank).select(TASK)
+    assert (selection.arm, selection.arm_propensity, selection.cases, selection.candidates) == (
+        "none",
+        1.0,
+        [],
+        [],
+    )
+
+
+@pytest.mark.parametrize("name", ["none", "similarity", "kernel", "auto"])
+def test_an_empty_bank_shows_nothing(quick_bank: CaseBank, name: str) -> None:
+    policy = build_policy(name, bank=quick_bank)
+    for explore in (True, False):
+        selection = policy.select(TASK, explore=explore)
+        policy.record(selection, reward=1.0)
+        assert selection.cases == []
+
+
+@pytest.mark.parametrize("name", ["neural", "nonsense", "", "Kernel"])
+def test_a_policy_that_is_not_available_is_wrong_usage(quick_bank: CaseBank, name: str) -> None:
+    with pytest.raises(UsageError, match="not available"):
+        build_policy(name, bank=quick_bank)
+
+
+@pytest.mark.parametrize("k", [-1, 65, 1.5, True, None, "4"])
+def test_a_k_that_is_no_number_of_cases_is_wrong_usage(quick_bank: CaseBank, k: Any) -> None:
+    with pytest.raises(UsageError):
+        build_policy("kernel", bank=quick_bank, k=k)
+
+
+@pytest.mark.parametrize(
+    "vector", [np.ones(3), np.full(DIMENSIONS, np.nan), np.ones((2, DIMENSIONS)), np.zeros(0)], ids=str
+)
+def test_a_task_vector_that_cannot_be_meant_is_wrong_usage(
+    quick_bank: CaseBank, vector: NDArray[Any]
+) -> None:
+    fill(quick_bank, [0.5])
+    with pytest.raises(UsageError):
+        build_policy("kernel", bank=quick_bank).select(vector)
+
+
+@pytest.mark.parametrize("reward", [1.1, -0.1, float("nan"), True, "1"])
+def test_a_reward_that_is_none_is_refused_and_the_run_is_not_written(
+    quick_bank: CaseBank, reward: Any
+) -> None:
+    policy = build_policy("kernel", bank=quick_bank)
+    selection = policy.select(TASK)
+    with pytest.raises(UsageError):
+        policy.record(selection, reward=reward)
+    assert quick_bank.ledger.run(selection.run_id) is None
+
+
+def test_recording_twice_is_recording_once(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.5])
+    policy = build_policy("kernel", bank=quick_bank)
+    selection = policy.select(TASK)
+    for _ in range(3):
+        policy.record(selection, reward=np.float32(1))  # type: ignore[arg-type]
+    run = quick_bank.ledger.run(selection.run_id) or {}
+    assert (len(run["rewards"]), run["number"]) == (1, selection.number)
+    assert len(quick_bank.ledger.runs(quick_bank.namespace)) == 1

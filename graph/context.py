@@ -73,8 +73,9 @@ class Context:
         if not isinstance(self.timeout, int | float) or not self.timeout > 0:
             raise UsageError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
         for name in ("learn", "grow"):
-            if not isinstance(getattr(self, name), bool):
+            if not isinstance(getattr(self, name), bool | None):
                 raise UsageError(f"{name} is true or false, not {getattr(self, name)!r}")
-        checked_namespace(self.namespace or "")
+        if self.namespace is not None:
+            checked_namespace(self.namespace)
         if self.tool_calls not in {"auto", "native", "json"}:
             raise UsageError(f"tool_calls is auto, native or json, not {self.tool_calls!r}")

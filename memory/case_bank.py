@@ -149,21 +149,21 @@ class CaseBank:
 
     def get(self, case_id: str, namespace: str | None = None) -> Case | None:
         """The case, or None when there is no such case."""
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             return journal.read_one(connection, namespace or self.namespace, case_id)
 
     def get_many(self, case_ids: Sequence[str], namespace: str | None = None) -> dict[str, Case]:
         """Those of the cases that are there, by id."""
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             return journal.read_some(connection, namespace or self.namespace, case_ids)
 
     def all(self, namespace: str | None = None, status: Status | None = None) -> list[Case]:
         """The cases in the order in which they came, of one status or of any."""
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             return journal.read_all(connection, namespace or self.namespace, status)
 
     def count(self, namespace: str | None = None, status: Status | None = None) -> int:
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             return journal.count(connection, namespace or self.namespace, status)
 
     def search(
@@ -174,7 +174,9 @@ class CaseBank:
         collection = self._collection(space)
         # A filter on status costs Chroma hundreds of milliseconds in a large bank; asking for as many
         # more as can be turned away costs nothing.
-        turned_away = self.count(space) - self.count(space, "active") + len(exclude)
+        with self.home.reader.connect() as connection:
+            inactive = journal.count(connection, space) - journal.count(connection, space, "active")
+        turned_away = inactive + len(exclude)
         wanted = min(n + turned_away, collection.count())
         if wanted == 0:
             return []
@@ -186,17 +188,17 @@ class CaseBank:
         ids, distances, embeddings = found["ids"], found["distances"], found["embeddings"]
         if distances is None or embeddings is None:
             return []
-        cases = self.get_many(ids[0], space)
+        with self.home.reader.connect() as connection:
+            active = journal.read_active(connection, space, ids[0])
         candidates = [
             Candidate(
                 case_id,
                 1.0 - float(distance),
                 unit(np.asarray(embedding, dtype=np.float32)),
-                cases[case_id].outcome,
-                tuple(cases[case_id].tools),
+                *active[case_id],
             )
             for case_id, distance, embedding in zip(ids[0], distances[0], embeddings[0], strict=True)
-            if case_id in cases and cases[case_id].status == "active" and case_id not in exclude
+            if case_id in active and case_id not in exclude
         ]
         candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
         return candidates[:n]
@@ -235,7 +237,7 @@ class CaseBank:
 
     def _dimensions(self) -> int | None:
         if self._known_dimensions is None:
-            with self.home.engine.connect() as connection:
+            with self.home.reader.connect() as connection:
                 self._known_dimensions = journal.known_dimensions(connection)
         return self._known_dimensions
 
@@ -273,7 +275,7 @@ class CaseBank:
 
     def _push(self, namespace: str, collection: "Collection") -> None:
         while True:
-            with self.home.engine.connect() as connection:
+            with self.home.reader.connect() as connection:
                 rows = journal.behind(connection, namespace, _BATCH)
             if not rows:
                 return

@@ -12,7 +12,7 @@ from memento.memory.ledger import Ledger
 
 def export_lines(ledger: Ledger, namespace: str) -> list[str]:
     """The namespace's cases, oldest first."""
-    with ledger.home.engine.connect() as connection:
+    with ledger.home.reader.connect() as connection:
         cases = journal.read_all(connection, namespace)
     return [json.dumps(case.to_dict(), ensure_ascii=False) for case in cases]
 

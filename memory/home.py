@@ -33,6 +33,8 @@ class Home:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.engine = open_engine(path / "ledger.sqlite3")
+        self.reader = self.engine.execution_options(reads=True)
+        """The same database, for transactions that only read: they wait for no writer."""
         self._users = 0
         self._lock = FileLock(path / "home.lock", thread_local=False)
         self._chroma: ClientAPI | None = None

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, Outcome, Status, content_id
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
-from memento.memory.schema import cases, facts
+from memento.memory.schema import cases, facts, runs
 
 Vector = NDArray[np.float32]
 
@@ -50,6 +50,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         "status": case.status,
         "signature": signature,
         "outcome": case.outcome,
+        "tools": case.tools,
         "source_run": case.source_run,
         "order": order,
         "in_bank": False,
@@ -112,12 +113,16 @@ def set_status(connection: Connection, namespace: str, case_id: str, status: Sta
 
 
 def mark_deleted(connection: Connection, namespace: str, case_id: str) -> bool:
-    """Empty a case and mark it for removal from the bank; False when there is no such case."""
+    """Empty a case, and the runs that made it, and mark it for removal from the bank; False when there is
+    no such case.
+    """
     gone = (
         update(cases)
         .where(cases.c.namespace == namespace, cases.c.id == case_id, ~cases.c.deleted)
         .values(body={}, signature="", deleted=True, in_bank=False)
     )
+    made_by = (runs.c.namespace == namespace, runs.c.case_id == case_id)
+    connection.execute(update(runs).where(*made_by).values(task="", plan=[], trajectory=[], answer=""))
     return connection.execute(gone).rowcount > 0
 
 
@@ -130,6 +135,15 @@ def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dic
     """Those of the ids that are there. At most a few hundred ids at a time."""
     rows = connection.execute(_live(namespace).where(cases.c.id.in_(ids))).mappings()
     return {row["id"]: Case.from_dict(row["body"]) for row in rows}
+
+
+def read_active(
+    connection: Connection, namespace: str, ids: Sequence[str]
+) -> dict[str, tuple[Outcome, tuple[str, ...]]]:
+    """Outcome and tools of those of the ids that are active: all that a choice needs, without the cases."""
+    query = _live(namespace).where(cases.c.status == "active", cases.c.id.in_(ids))
+    rows = connection.execute(query.with_only_columns(cases.c.id, cases.c.outcome, cases.c.tools))
+    return {case_id: (outcome, tuple(tools)) for case_id, outcome, tools in rows}
 
 
 def read_all(connection: Connection, namespace: str, status: Status | None = None) -> list[Case]:

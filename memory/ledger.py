@@ -113,7 +113,7 @@ class Ledger:
         newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace)
 
         def last_recorded() -> int:
-            with self.home.engine.connect() as connection:
+            with self.home.reader.connect() as connection:
                 return connection.execute(newest).scalar() or 0
 
         return self.home.next_number(namespace, last_recorded)
@@ -181,14 +181,14 @@ class Ledger:
         query = select(runs).order_by(runs.c.started_at.desc(), runs.c.number.desc())
         if namespace is not None:
             query = query.where(runs.c.namespace == namespace)
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             rows = connection.execute(query.limit(limit)).mappings().all()
             counting = _counting_rewards(connection, [row["run_id"] for row in rows])
             return [_run_dict(row, counting.get(row["run_id"])) for row in rows]
 
     def run(self, run_id: str) -> dict[str, Any] | None:
         """One run with what was shown in it and every reward it was given; None when there is none."""
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             row = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().first()
             if row is None:
                 return None
@@ -207,7 +207,7 @@ class Ledger:
             .where(runs.c.namespace == namespace, runs.c.revision > revision, runs.c.learn)
             .order_by(runs.c.number, runs.c.run_id)
         )
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             found = connection.execute(query).mappings().all()
             ids = [row["run_id"] for row in found]
             shown = _slots_of(connection, ids)
@@ -217,7 +217,7 @@ class Ledger:
     def support(self, namespace: str, case_id: str) -> int:
         """How many runs made or repeated the case."""
         query = select(func.count()).where(runs.c.namespace == namespace, runs.c.case_id == case_id)
-        with self.home.engine.connect() as connection:
+        with self.home.reader.connect() as connection:
             return int(connection.execute(query).scalar_one())
 
 

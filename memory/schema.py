@@ -104,6 +104,7 @@ cases = Table(
     Column("status", String, nullable=False),
     Column("signature", String, nullable=False),  # task and sequence of tools: what a repetition repeats
     Column("outcome", String, nullable=False),
+    Column("tools", JSON, nullable=False),  # those that it called, in order
     Column("source_run", String, index=True),
     Column("order", Integer, nullable=False),
     Column("in_bank", Boolean, nullable=False),  # whether Chroma has this version of it
@@ -124,7 +125,7 @@ def open_engine(path: Path) -> Engine:
     engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 30})
 
     # SQLite's driver begins transactions late, which lets two read-then-write transactions collide:
-    # every write transaction here begins as a writer.
+    # every transaction here begins as a writer, but for those that say that they only read.
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
@@ -133,7 +134,8 @@ def open_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
     try:
         with engine.begin() as connection:

@@ -109,7 +109,7 @@ def _own_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "user-data"))
     yield
     for path, opened in list(Home._open_homes.items()):
-        while opened._users and path.parent.name != _SHARED:
+        while opened._users and not path.parent.name.startswith(_SHARED):
             opened.close()
 
 
@@ -130,10 +130,12 @@ def bank(home: Path, encoder: WordEncoder) -> Iterator[CaseBank]:
         yield opened
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shared_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
-    """A home that stays open: making one takes longer than most runs."""
-    with Home.open(tmp_path_factory.mktemp(_SHARED, numbered=False) / "home") as opened:
+    """A home that stays open, since making one takes longer than most runs; but not for all modules, since
+    Chroma holds four open files for each namespace.
+    """
+    with Home.open(tmp_path_factory.mktemp(_SHARED) / "home") as opened:
         yield opened
 
 

@@ -32,7 +32,7 @@ def list_cases(
     from memento.memory import journal
 
     space = settings_for(home, namespace=namespace).namespace
-    with reading(home) as ledger, ledger.home.engine.connect() as connection:
+    with reading(home) as ledger, ledger.home.reader.connect() as connection:
         cases = journal.read_all(connection, space)
     if as_json:
         print_json({"cases": [case.to_dict() for case in cases]})
@@ -54,7 +54,7 @@ def show(
 
     space = settings_for(home, namespace=namespace).namespace
     with reading(home) as ledger:
-        with ledger.home.engine.connect() as connection:
+        with ledger.home.reader.connect() as connection:
             case = journal.read_one(connection, space, case_id)
         support = ledger.support(space, case_id)
     if case is None:
@@ -76,7 +76,7 @@ def stats(home: HomeOption = None, namespace: NamespaceOption = None, as_json: J
     from memento.memory import journal
 
     space = settings_for(home, namespace=namespace).namespace
-    with reading(home) as ledger, ledger.home.engine.connect() as connection:
+    with reading(home) as ledger, ledger.home.reader.connect() as connection:
         cases = journal.read_all(connection, space)
     row = {
         "namespace": space,

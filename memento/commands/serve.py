@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import warnings
 from typing import Annotated, Any
 
 import typer
@@ -40,6 +41,8 @@ def serve(
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=_LAST_SECONDS)
         )
+        # What LangServe's playground is made of; nothing that who runs the server could change.
+        warnings.filterwarnings("ignore", "astream_log is deprecated")
         # uvicorn ends well on SIGTERM and then raises it again, which must not skip closing the bank.
         signal.signal(signal.SIGTERM, _interrupt)
         notice(f"serving {bank.home.path} at {address}/playground/ (Ctrl-C ends it)")

@@ -408,9 +408,10 @@ def test_beside_a_running_server(stub: OpenAIStub, tmp_path: Path, ending: signa
     with _serve_command(home) as (process, url):
         out = post(url, {"input": {"task": "What is 2 + 3?"}}).json()["output"]
         assert out["answer"] == "5"
+        assert post(url, {"input": {"task": "What is 2 + 3?"}}, "stream_log").status_code == 200
 
         listed = _run(home, "runs", "list", "--json")
-        assert [row["run_id"] for row in json.loads(listed.stdout)["runs"]] == [out["run_id"]]
+        assert [row["run_id"] for row in json.loads(listed.stdout)["runs"]][1:] == [out["run_id"]]
         told = _run(home, "feedback", out["run_id"], "0.25")
         assert (told.returncode, told.stderr) == (0, "")
 

@@ -234,7 +234,9 @@ def test_without_exploring_the_nearest_are_shown_while_nothing_is_known_and_the_
     assert [(s.arm, ids(s)) for s in before] == [("similarity", [near, middle])] * 5
     assert all(shown.propensity == 1 for s in before for shown in s.cases)
 
-    play(build_policy("kernel", bank=quick_bank, k=1), 100, lambda shown: float(far in shown))
+    for _ in range(15):
+        policy.record(policy.select(TASK, explore=False, exclude={far}), reward=0.0)
+        policy.record(policy.select(TASK, explore=False, exclude={near, middle}), reward=1.0)
     after = [
         build_policy("kernel", bank=quick_bank, k=1, seed=seed).select(TASK, explore=False)
         for seed in range(5)

@@ -248,7 +248,8 @@ def _soft_chances(
     candidates: Sequence[Candidate], values: QValues, open_: NDArray[np.bool_], bar: float
 ) -> tuple[Floats, float]:
     """The chances of the candidates, shape (candidates,), and of the void case, whose value is `bar`; they
-    sum to 1."""
+    sum to 1.
+    """
     cosines = np.asarray([candidate.similarity for candidate in candidates])
     prior = np.where(open_, np.exp((cosines - cosines.max()) / PRIOR_TEMPERATURE), 0.0)
     prior *= (1.0 - VOID_PRIOR) / prior.sum()

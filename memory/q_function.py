@@ -80,7 +80,7 @@ class KernelQ:
     usual_cosine: float = 0.15  # of unrelated tasks under MiniLM, until this home has its own
     usual_strength: float = 10.0
     mean_variance: float = 0.25
-    level_variance: float = 0.0225
+    level_variance: float = 0.09  # a good case may lift success by 30 points
     noise: float = 0.21  # the variance of a reward around its mean
     name: str = "kernel"
 
@@ -123,7 +123,7 @@ class KernelQ:
         """The mean reward without cases, and what cases are worth beyond their similarity, both on the whole.
 
         The posterior mean of (b, l) in r = b for runs without cases and r = b + l + .6·(cosine − usual) for
-        the others, with b ~ N(.5, .5²) and l ~ N(0, .15²): that tasks are hard explains failures sooner than
+        the others, with b ~ N(.5, .5²) and l ~ N(0, .3²): that tasks are hard explains failures sooner than
         that cases hurt, until runs without cases say otherwise.
         """
         without, slots = outcomes.of(None), outcomes.slots()

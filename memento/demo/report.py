@@ -112,7 +112,7 @@ def draw(results: Sequence[Result], file: Path) -> bool:
     axes.set(
         xlabel="tasks so far",
         ylabel=f"success over the last {_WINDOW} tasks",
-        ylim=(0, 1),
+        ylim=(-0.03, 1.03),
         title=f"A frozen 135M model, {seeds} seed{'s' if seeds > 1 else ''}"
         + (", band: least to most" if seeds > 1 else ""),
     )

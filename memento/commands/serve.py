@@ -43,8 +43,10 @@ def serve(
         )
         # What LangServe's playground is made of; nothing that who runs the server could change.
         warnings.filterwarnings("ignore", "astream_log is deprecated")
-        # uvicorn ends well on SIGTERM and then raises it again, which must not skip closing the bank.
-        signal.signal(signal.SIGTERM, _interrupt)
+        # uvicorn ends well on these and then raises them again, which must not skip closing the bank. SIGINT
+        # too: a shell that starts the server in the background has it ignored.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _interrupt)
         notice(f"serving {bank.home.path} at {address}/playground/ (Ctrl-C ends it)")
         try:
             server.run(sockets=[listener])

@@ -161,10 +161,6 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
     return int(connection.execute(query).scalar_one())
 
 
-def namespaces(connection: Connection) -> list[str]:
-    return list(connection.execute(select(cases.c.namespace).distinct()).scalars())
-
-
 def live_ids(connection: Connection, namespace: str) -> set[str]:
     return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars())
 

@@ -87,12 +87,8 @@ class Outcomes:
     def usual_cosine(self) -> tuple[float, int]:
         """The mean cosine of tasks to their candidates, and over how many runs."""
         with self._lock:
-            seen = [
-                self._runs[key].candidate_cosine
-                for key in sorted(self._runs)
-                if self._runs[key].candidate_cosine is not None
-            ]
-            cosines = [cosine for cosine in seen if cosine is not None]
+            rows = (self._runs[key] for key in sorted(self._runs))
+            cosines = [row.candidate_cosine for row in rows if row.candidate_cosine is not None]
             return (float(np.mean(cosines)) if cosines else 0.0), len(cosines)
 
     def _take(self, row: OutcomeRow) -> None:

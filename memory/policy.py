@@ -35,6 +35,9 @@ PRIOR_TEMPERATURE = 0.1
 COMPANY = 0.08
 """What one more case beside one that is shown is expected to add: four are better than one, in the paper
 (its table of K) and more so on a small model."""
+AGREEMENT = 0.2
+"""What a case adds beside one that called the same tools, times the cosine of their tasks: a planner follows
+a pattern that several cases share more surely than one that they contradict, and their credit is clearer."""
 NEAR_DUPLICATE = 0.985
 """Cosine from which two cases that did the same count as one."""
 
@@ -214,29 +217,58 @@ class _Draw:
     def best(self, candidates: Sequence[Candidate], values: QValues) -> list[Shown]:
         """The K greatest Q that are above the void case's, near-duplicates left out."""
         shown: list[Shown] = []
-        open_ = np.ones(len(candidates), dtype=bool)
-        for index in np.argsort(-values.q, kind="stable"):
-            if len(shown) == self._k or values.q[index] <= _bar(values, shown):
+        slate = _Slate(candidates)
+        while len(shown) < self._k and slate.open.any():
+            worth = np.where(slate.open, values.q + slate.agreement, -np.inf)
+            index = int(worth.argmax())
+            if worth[index] <= _bar(values, shown):
                 break
-            if open_[index]:
-                shown.append(_slot(int(index), candidates, values, len(shown), 1.0))
-                _mask(open_, candidates, int(index))
+            shown.append(_slot(index, candidates, values, len(shown), 1.0))
+            slate.take(index)
         return shown
 
     def soft(self, candidates: Sequence[Candidate], values: QValues) -> tuple[list[Shown], float | None]:
         """Draw one case after another from μ(c|s) ∝ μ₀(c|s)·exp(Q(s,c)/α) (Memento eq. 7, with the void
-        case beside the candidates), without replacement; the void case ends the draw.
+        case beside the candidates), without replacement; the void case ends the draw. From the second slot
+        on, Q has what agreement with the slate adds.
         """
         shown: list[Shown] = []
-        open_ = np.ones(len(candidates), dtype=bool)
-        while len(shown) < self._k and open_.any():
-            chances, void = _soft_chances(candidates, values, open_, _bar(values, shown))
+        slate = _Slate(candidates)
+        while len(shown) < self._k and slate.open.any():
+            worth = values.q + slate.agreement
+            chances, void = _soft_chances(slate.cosines, worth, slate.open, _bar(values, shown))
             drawn = int(self._rng.choice(len(candidates) + 1, p=np.append(chances, void)))
             if drawn == len(candidates):
                 return shown, void
             shown.append(_slot(drawn, candidates, values, len(shown), float(chances[drawn])))
-            _mask(open_, candidates, drawn)
+            slate.take(drawn)
         return shown, None
+
+
+class _Slate:
+    """Which candidates are still open while a slate is drawn, and what each would add to what is in it.
+
+    Arrays have shape (candidates,).
+    """
+
+    def __init__(self, candidates: Sequence[Candidate]) -> None:
+        self._candidates = candidates
+        self.cosines = np.asarray([candidate.similarity for candidate in candidates], dtype=np.float64)
+        self.open = np.ones(len(candidates), dtype=bool)
+        self.agreement = np.zeros(len(candidates))
+
+    def take(self, index: int) -> None:
+        """Close the drawn case, and those that did the same on nearly the same task."""
+        drawn = self._candidates[index]
+        self.open[index] = False
+        for other, candidate in enumerate(self._candidates):
+            if candidate.tools != drawn.tools or candidate.outcome != drawn.outcome:
+                continue
+            cosine = float(candidate.vector @ drawn.vector)
+            if cosine >= NEAR_DUPLICATE:
+                self.open[other] = False
+            if drawn.tools and drawn.outcome == "success":
+                self.agreement[other] = max(self.agreement[other], AGREEMENT * cosine)
 
 
 def _bar(values: QValues, shown: Sequence[Shown]) -> float:
@@ -245,28 +277,18 @@ def _bar(values: QValues, shown: Sequence[Shown]) -> float:
 
 
 def _soft_chances(
-    candidates: Sequence[Candidate], values: QValues, open_: NDArray[np.bool_], bar: float
+    cosines: Floats, worth: Floats, open_: NDArray[np.bool_], bar: float
 ) -> tuple[Floats, float]:
     """The chances of the candidates, shape (candidates,), and of the void case, whose value is `bar`; they
     sum to 1.
     """
-    cosines = np.asarray([candidate.similarity for candidate in candidates])
     prior = np.where(open_, np.exp((cosines - cosines.max()) / PRIOR_TEMPERATURE), 0.0)
     prior *= (1.0 - VOID_PRIOR) / prior.sum()
-    best = max(float(values.q[open_].max()), bar)
-    mass = prior * np.exp(np.minimum(values.q - best, 0.0) / TEMPERATURE)
+    best = max(float(worth[open_].max()), bar)
+    mass = prior * np.exp(np.minimum(worth - best, 0.0) / TEMPERATURE)
     void = VOID_PRIOR * float(np.exp((bar - best) / TEMPERATURE))
     total = float(mass.sum()) + void
     return mass / total, void / total
-
-
-def _mask(open_: NDArray[np.bool_], candidates: Sequence[Candidate], drawn: int) -> None:
-    """Close the drawn case, and those that did the same on nearly the same task."""
-    chosen = candidates[drawn]
-    for index, other in enumerate(candidates):
-        same_work = other.tools == chosen.tools and other.outcome == chosen.outcome
-        if index == drawn or (same_work and float(other.vector @ chosen.vector) >= NEAR_DUPLICATE):
-            open_[index] = False
 
 
 def _slot(

@@ -70,9 +70,9 @@ class KernelQ:
 
     bandwidth: float = 0.1
     slope: float = 0.6
-    failure_penalty: float = 0.4
+    failure_penalty: float = 0.6
     unknown_penalty: float = 0.1
-    near_strength: float = 4.0
+    near_strength: float = 2.0
     mean_strength: float = 5.0
     void_strength: float = 2.0
     lift_strength: float = 5.0
@@ -80,7 +80,8 @@ class KernelQ:
     usual_cosine: float = 0.15  # of unrelated tasks under MiniLM, until this home has its own
     usual_strength: float = 10.0
     mean_variance: float = 0.25
-    level_variance: float = 0.09  # a good case may lift success by 30 points
+    level_mean: float = 0.05  # the least that cases added in the paper on tasks unlike theirs (4.7 points)
+    level_variance: float = 0.16  # good cases lift a capable model by 30 points, a small one by more
     noise: float = 0.21  # the variance of a reward around its mean
     name: str = "kernel"
 
@@ -123,7 +124,7 @@ class KernelQ:
         """The mean reward without cases, and what cases are worth beyond their similarity, both on the whole.
 
         The posterior mean of (b, l) in r = b for runs without cases and r = b + l + .6·(cosine − usual) for
-        the others, with b ~ N(.5, .5²) and l ~ N(0, .3²): that tasks are hard explains failures sooner than
+        the others, with b ~ N(.5, .5²) and l ~ N(.05, .4²): that tasks are hard explains failures sooner than
         that cases hurt, until runs without cases say otherwise.
         """
         without, slots = outcomes.of(None), outcomes.slots()
@@ -136,7 +137,11 @@ class KernelQ:
                 [shown, shown + self.noise / self.level_variance],
             ]
         )
-        mean, level = np.linalg.solve(precision, [sum(sums) + 0.5 * self.noise / self.mean_variance, sums[1]])
+        prior = [
+            0.5 * self.noise / self.mean_variance,
+            self.level_mean * self.noise / self.level_variance,
+        ]
+        mean, level = np.linalg.solve(precision, [sum(sums) + prior[0], sums[1] + prior[1]])
         return float(np.clip(mean, 0.0, 1.0)), float(level)
 
     def _baseline(self, task: Vector, without: Evidence, mean: float) -> tuple[float, float]:

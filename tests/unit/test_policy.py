@@ -61,6 +61,15 @@ def play(policy: Policy, rounds: int, reward: Callable[[list[str]], float], **re
     return shown
 
 
+def shown_runs(policy: Policy, rounds: int) -> list[Selection]:
+    """Selections for the same task, of runs whose reward stays unknown."""
+    selections = []
+    for _ in range(rounds):
+        selections.append(policy.select(TASK))
+        policy.record(selections[-1])
+    return selections
+
+
 # -- what the choice is a function of
 
 
@@ -330,6 +339,18 @@ def test_near_duplicates_take_one_slot(quick_bank: CaseBank) -> None:
         assert sum(case_id != other for case_id in ids(selection)) <= 1
         policy.record(selection, reward=1.0)
     assert sum(case_id != other for case_id in ids(policy.select(TASK, explore=False))) == 1
+
+
+def test_beside_a_case_one_that_did_the_same_is_chosen_sooner(quick_bank: CaseBank) -> None:
+    """The second and the third case are as near to the task, and only the second did what the first did."""
+    first = at_cosine(0.9, 1)
+    beside = 0.9 * first + np.sqrt(1 - 0.9**2) * at_cosine(0.0, 2)
+    apart = at_cosine(float(beside @ TASK), 3)
+    cases = [demonstration(f"task {n}", tool) for n, tool in enumerate(["add", "add", "sort"])]
+    same, other = quick_bank.add_many(cases, [first, beside, apart])[1:]
+    policy = build_policy("kernel", bank=quick_bank, k=2)
+    slates = [ids(s) for s in shown_runs(policy, 60) if len(s.cases) == 2]
+    assert sum(same in slate for slate in slates) > 2 * sum(other in slate for slate in slates)
 
 
 def test_what_is_excluded_deleted_or_quarantined_is_not_chosen(quick_bank: CaseBank) -> None:

@@ -16,6 +16,7 @@ _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT = 8192  # what the model was trained for
 _SLOTS = 2  # planner and executor each keep their own prompt warm
 _MAX_TOKENS = 96
+_PROMPT_CACHE = 256  # MiB; llama.cpp would let old prompts grow to 8 GiB
 
 _servers: dict[int, Any] = {}
 _lock = threading.Lock()
@@ -66,6 +67,7 @@ def _start(model: Path) -> Any:
     params.model.path = str(model)
     params.n_ctx = _CONTEXT * _SLOTS
     params.n_parallel = _SLOTS
+    params.cache_ram_mib = _PROMPT_CACHE
     # More threads than cores make it many times slower.
     threads = max(1, min(4, os.cpu_count() or 1))
     params.cpuparams.n_threads = threads

@@ -113,11 +113,11 @@ async def _call_model(
 ) -> dict[str, Any]:
     if state["usage"]["model_calls"] >= context.max_model_calls:
         return _stopped(f"reached {context.max_model_calls} model calls")
-    if len(state["calls"]) >= context.max_tool_calls:
-        return _stopped(f"reached {context.max_tool_calls} tool calls")
     try:
         if context.native:
             return await _native_call(state, context, by_name)
+        if len(state["calls"]) >= context.max_tool_calls:
+            return _stopped(f"reached {context.max_tool_calls} tool calls")
         reply = await ask(context.model, _as_text(state["messages"]), call_schema(tools))
     except ServiceError as error:
         usage = add_usage(state["usage"], usage_of(None))
@@ -128,8 +128,8 @@ async def _call_model(
 async def _native_call(
     state: ExecutorState, context: ExecutorContext, tools: dict[str, BaseTool]
 ) -> dict[str, Any]:
-    chat = context.model.chat.bind_tools(list(tools.values())) if tools else context.model.chat
     try:
+        chat = context.model.chat.bind_tools(list(tools.values())) if tools else context.model.chat
         message = await chat.ainvoke([_short_result(message) for message in state["messages"]])
     except Exception as error:  # noqa: BLE001 - each client has errors of its own
         usage = add_usage(state["usage"], usage_of(None))
@@ -138,7 +138,10 @@ async def _native_call(
     if not isinstance(message, AIMessage):
         return {**_broken(state, "the reply was no message of a model"), "usage": usage}
     if message.tool_calls or message.invalid_tool_calls:
+        # After the last call that it may make, the model is still asked what came of it.
         left = context.max_tool_calls - len(state["calls"])
+        if left <= 0:
+            return {**_stopped(f"reached {context.max_tool_calls} tool calls"), "usage": usage}
         return {"messages": _asked(message, left, tools), "usage": usage}
     text = clean(text_of(message).strip())
     if problem := _problem(message, text):

@@ -80,15 +80,21 @@ def open_bank(settings: Settings) -> "CaseBank":
     return CaseBank(settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url)
 
 
-def open_existing_bank(settings: Settings) -> "CaseBank":
-    """The case bank of a home that is there.
+def open_existing_bank(settings: Settings, *, to_embed: bool = True) -> "CaseBank":
+    """The case bank of a home that is there. What embeds nothing can do without the home's encoder.
 
     Raises:
-        UsageError: it is not.
+        UsageError: it is not there.
     """
-    from memento.memory import Home
+    from memento.memory import Home, Ledger
+    from memento.memory.embeddings import KnownByName
 
-    with Home.open(settings.home, create=False):
+    with Home.open(settings.home, create=False) as home:
+        if not to_embed:
+            with Ledger(home) as ledger:
+                name = ledger.fact("embedding")
+            if name is not None:
+                settings = settings.model_copy(update={"embedding": KnownByName(name)})
         return open_bank(settings)
 
 
@@ -99,12 +105,13 @@ def check_models(settings: Settings) -> None:
         UsageError: one cannot; the message says what to do.
     """
     from memento.local_model import weights
-    from memento.models import load_chat_model
+    from memento.models import load_chat_model, model_name
 
-    for name in {settings.planner, settings.executor, settings.judge}:
+    for setting in {settings.planner, settings.executor, settings.judge} - {None}:
+        name = model_name(setting)
         if name == "local":
             weights()
-        elif isinstance(name, str):
+        elif isinstance(setting, str):
             load_chat_model(name)
 
 
@@ -158,10 +165,9 @@ def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":
 def _of_bank(context: "Context", settings: Settings, bank: "CaseBank") -> "Context":
     from dataclasses import replace
 
-    given = settings.model_fields_set
-    if "home" in given and settings.home.expanduser().resolve() != bank.home.path:
+    if settings.gives("home") and settings.home.expanduser().resolve() != bank.home.path:
         raise UsageError(f"the settings' home {settings.home} is not the bank's, {bank.home.path}")
-    return context if "namespace" in given else replace(context, namespace=bank.namespace)
+    return context if settings.gives("namespace") else replace(context, namespace=bank.namespace)
 
 
 def _policies(settings: Settings, bank: "CaseBank | None") -> "Callable[[str], Policy]":

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memento.errors import UsageError
@@ -46,6 +46,12 @@ class Settings(BaseSettings):
     max_model_calls: int = Field(default=40, ge=1)
     timeout: float = Field(default=600, gt=0)
 
+    _given: frozenset[str] = PrivateAttr(frozenset())
+
+    def gives(self, name: str) -> bool:
+        """Whether a setting was an argument, rather than from the environment or a default."""
+        return name in self._given
+
     if not TYPE_CHECKING:  # for type checkers the fields are the signature
 
         def __init__(self, **given: Any) -> None:
@@ -57,6 +63,7 @@ class Settings(BaseSettings):
             _check_environment(type(self).model_fields)
             try:
                 super().__init__(**given)
+                self._given = frozenset(given)
             except ValidationError as error:
                 first = error.errors(include_url=False, include_input=False)[0]
                 where = ".".join(str(part) for part in first["loc"])
@@ -69,6 +76,15 @@ class Settings(BaseSettings):
         if isinstance(value, str) and not value.lstrip().startswith("["):
             return tuple(value.split(os.pathsep))
         return (value,) if isinstance(value, Path) else _from_json(value)
+
+    @field_validator("files")
+    @classmethod
+    def _there(cls, folders: tuple[Path, ...]) -> tuple[Path, ...]:
+        expanded = tuple(folder.expanduser() for folder in folders)
+        missing = [str(folder) for folder in expanded if not folder.exists()]
+        if missing:
+            raise ValueError(f"there is no folder {missing[0]}")
+        return expanded
 
     @model_validator(mode="after")
     def _available(self) -> Self:

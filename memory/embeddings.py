@@ -54,11 +54,23 @@ class LangChainEncoder:
     """Any LangChain embeddings, with rows scaled to unit length."""
 
     def __init__(self, embeddings: "Embeddings", name: str = "") -> None:
-        self.name = name or type(embeddings).__name__
+        model = getattr(embeddings, "model", None)
+        kind = type(embeddings).__name__
+        self.name = name or (f"{kind}:{model}" if isinstance(model, str) and model else kind)
         self._embeddings = embeddings
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         return unit(np.asarray(self._embeddings.embed_documents(list(texts)), dtype=np.float32))
+
+
+class KnownByName:
+    """A home's encoder where nothing is to be embedded, so that its bank can be corrected without it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        raise UsageError(f"{len(texts)} texts need the embedding {self.name!r}: set MEMENTO_EMBEDDING to it")
 
 
 class CachedEncoder:
@@ -100,7 +112,7 @@ def load_encoder(embedding: "str | Encoder | Embeddings | None") -> CachedEncode
 
         try:
             made = init_embeddings(embedding)
-        except (ImportError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - each provider has its own way to say that it cannot
             raise UsageError(f"the embedding {embedding!r} cannot be loaded: {_first_line(error)}") from None
         return CachedEncoder(LangChainEncoder(made, embedding))
     if hasattr(embedding, "embed"):

@@ -52,7 +52,7 @@ class Home:
         """
         if isinstance(path, Home):
             return path.opened_again()
-        folder = _usable_folder(Path(path).expanduser(), create=create)
+        folder = _usable_folder(Path(path), create=create)
         with cls._registry_lock:
             home = cls._open_homes.get(folder)
             if home is None:
@@ -148,16 +148,19 @@ class Home:
 
 
 def _usable_folder(path: Path, *, create: bool) -> Path:
-    if not create and not (path / "ledger.sqlite3").is_file():
-        raise UsageError(f"there is no Memento home at {path}: give another with --home DIR")
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        folder = path.resolve(strict=True)
+        path = path.expanduser()
+        missing = not create and not (path / "ledger.sqlite3").is_file()
+        if not missing:
+            path.mkdir(parents=True, exist_ok=True)
+        folder = path.resolve(strict=not missing)
     except (FileExistsError, NotADirectoryError):
         raise UsageError(f"the home {path} is not a folder: give another with --home DIR") from None
-    except (OSError, ValueError) as error:  # ValueError: a zero byte in the path
+    except (OSError, ValueError, RuntimeError) as error:  # a zero byte in the path; a ~ of nobody's
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"the home {path} cannot be used: {reason}") from None
+    if missing:
+        raise UsageError(f"there is no Memento home at {path}: give another with --home DIR")
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise UsageError(f"the home {path} cannot be read and written: check its permissions")
     return folder

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, Outcome, Status, content_id
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
-from memento.memory.schema import cases, facts, runs
+from memento.memory.schema import cases, facts, rewards, runs
 
 Vector = NDArray[np.float32]
 
@@ -122,6 +122,8 @@ def mark_deleted(connection: Connection, namespace: str, case_id: str) -> bool:
         .values(body={}, signature="", deleted=True, in_bank=False)
     )
     made_by = (runs.c.namespace == namespace, runs.c.case_id == case_id)
+    its_runs = select(runs.c.run_id).where(*made_by)
+    connection.execute(update(rewards).where(rewards.c.run_id.in_(its_runs)).values(comment=""))
     connection.execute(update(runs).where(*made_by).values(task="", plan=[], trajectory=[], answer=""))
     return connection.execute(gone).rowcount > 0
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, keep_dimensions, set_outcome
+from memento.memory.journal import add_case, keep_dimensions, read_one, set_outcome
 from memento.memory.redact import redact, redact_text
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
@@ -65,7 +65,7 @@ class RunRecord:
     plan: Sequence[str] = ()
     trajectory: Sequence[Any] = ()
     answer: str = ""
-    status: str = "solved"
+    status: str = "answered"
     models: dict[str, str] = field(default_factory=dict)
     usage: dict[str, int] = field(default_factory=dict)
     cost: float | None = None
@@ -288,6 +288,33 @@ def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     )
     value, _weight = _counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
+    _part_from_repeated(connection, run_id, value)
+
+
+def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> None:
+    """Give a run that counted as one more repetition of a case a case of its own, where its reward now says
+    that it ended otherwise.
+    """
+    run = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one()
+    repeated = read_one(connection, run["namespace"], run["case_id"]) if run["case_id"] else None
+    outcome = outcome_of(reward)
+    if repeated is None or repeated.source_run == run_id or repeated.outcome == outcome:
+        return
+    shown = _slots_of(connection, [run_id]).get(run_id, ())
+    own = Case(
+        task=run["task"],
+        plan=[step["subtask"] for step in run["trajectory"]] or run["plan"],
+        trajectory=run["trajectory"],
+        answer=run["answer"],
+        reward=reward,
+        outcome=outcome,
+        parents=[slot.case_id for slot in shown],
+        source_run=run_id,
+        namespace=run["namespace"],
+    )
+    vector = np.frombuffer(run["vector"], dtype=np.float32)
+    case_id = add_case(connection, own, vector, merge_repetitions=True)
+    connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
 
 
 def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:

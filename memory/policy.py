@@ -48,7 +48,8 @@ class Selection:
 
     `arm` is "none" (the floor, or the policy of that name), "similarity" or "learned" (which may show
     nothing); `arm_propensity` its probability; `stop_propensity` that of the void draw which ended the
-    slate, None where none did. `candidates` holds (case id, similarity, Q) of all that were considered.
+    slate, None where none did; on the floor, that of the learned arm's showing nothing. `candidates` holds
+    (case id, similarity, Q) of all that were considered.
     """
 
     run_id: str
@@ -109,7 +110,7 @@ class Policy:
             elif not explore:
                 arm, shown = "learned", draw.best(candidates, values)
             elif draw.floor():
-                arm_propensity = FLOOR
+                arm_propensity, stop = FLOOR, draw.void_chance(candidates, values)
             else:
                 arm, arm_propensity = "learned", 1.0 - FLOOR
                 shown, stop = draw.soft(candidates, values)
@@ -209,6 +210,13 @@ class _Draw:
 
     def floor(self) -> bool:
         return bool(self._rng.random() < FLOOR)
+
+    def void_chance(self, candidates: Sequence[Candidate], values: QValues) -> float | None:
+        """How likely `soft` is to show nothing; None where it has no slot to fill."""
+        if self._k == 0:
+            return None
+        slate = _Slate(candidates)
+        return _soft_chances(slate.cosines, values.q, slate.open, values.void)[1]
 
     def nearest(self, candidates: Sequence[Candidate], values: QValues) -> list[Shown]:
         """The top K by similarity."""

@@ -61,6 +61,7 @@ class KernelQ:
         prior(s,c) = b(s) + .6·(cos(s,c) − usual cosine) + lift(cos(s,c)) − penalty of c
         Q(s,c)     = prior(s,c) + Σ k(s,s_i) a_i e_i / Σ k(s,s_i) a_i,   e_i = r_i − prior(s_i,c)
 
+    with the mean reward without cases in place of b(s_i), of which little is known.
     k(s,s_i) = exp((cos(s,s_i) − 1)/bandwidth); a_i is the credit of c in the outcome. With few outcomes near
     s the second term is shrunk to the mean e of the case, and that to 0. b(s), also the void case's Q, is
     the kernel mean over the runs without cases; lift is what shown cases of about that similarity have been

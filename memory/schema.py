@@ -55,7 +55,7 @@ runs = Table(
     Column("plan", JSON, nullable=False),
     Column("trajectory", JSON, nullable=False),
     Column("answer", Text, nullable=False),
-    Column("status", String, nullable=False),  # solved | not solved | failed
+    Column("status", String, nullable=False),  # answered | not solved | failed
     Column("case_id", String),  # the case that it made, or repeated
     Column("models", JSON, nullable=False),
     Column("usage", JSON, nullable=False),  # tokens and model calls

@@ -20,13 +20,17 @@ def execute_subtask(executor: ExecutorGraph) -> Callable[[State, Run], Awaitable
 
     async def node(state: State, run: Run) -> Update:
         subtask = state["plan"][state["position"]]
+        done = start([], state["usage"])
         try:
             async with asyncio.timeout(run.seconds_left(state["spent"])):
                 messages = await asyncio.to_thread(_messages, subtask, state, run)
                 begun = start(messages, state["usage"])
-                done = cast("ExecutorState", await executor.ainvoke(begun, context=_context(run)))
+                async for step in executor.astream(begun, context=_context(run), stream_mode="values"):
+                    done = cast("ExecutorState", step)
         except TimeoutError:
-            return give_up(f"reached {run.context.timeout:g} seconds")
+            problem = f"reached {run.context.timeout:g} seconds"
+            # What was done until then is kept.
+            return {**_update(subtask, {**done, "problem": problem}, state, run), **give_up(problem)}
         return _update(subtask, done, state, run)
 
     return node

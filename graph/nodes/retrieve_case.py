@@ -73,6 +73,8 @@ def _begin(task: str, run: Run) -> Selection:
     policy, context = run.policy, run.context
     for name in {context.planner, context.executor, context.judge} - {None}:
         run.parts.model(str(name))
+    if context.tool_calls == "native" and not run.executor.native_tools:
+        raise UsageError(f"the executor {run.executor.name!r} has no native tool calls: use auto or json")
     return policy.select(
         policy.bank.embed([task])[0],
         namespace=context.namespace,

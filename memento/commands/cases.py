@@ -97,7 +97,7 @@ def delete(
     """Remove a case for good. Example: memento cases delete CASE_ID"""
     from memento.api import open_existing_bank
 
-    with open_existing_bank(settings_for(home, namespace=namespace)) as bank:
+    with open_existing_bank(settings_for(home, namespace=namespace), to_embed=False) as bank:
         bank.delete(case_id)
     _done({"id": case_id, "deleted": True}, as_json=as_json)
 
@@ -175,7 +175,7 @@ def _set_status(
 ) -> None:
     from memento.api import open_existing_bank
 
-    with open_existing_bank(settings_for(home, namespace=namespace)) as bank:
+    with open_existing_bank(settings_for(home, namespace=namespace), to_embed=False) as bank:
         bank.set_status(case_id, "quarantined" if status == "quarantined" else "active")
     _done({"id": case_id, "status": status}, as_json=as_json)
 

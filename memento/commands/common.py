@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from memento.settings import Settings, default_models, has_openai, load_settings
+from memento.settings import Settings, has_openai, load_settings
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -45,12 +45,13 @@ def notice(text: str) -> None:
     print(text, file=sys.stderr)
 
 
-def say_models(settings: Settings) -> Settings:
-    """The settings with their models filled in, saying so where the local one stands in for a missing key."""
-    filled = default_models(settings)
-    if settings.planner is None and not has_openai():
-        notice("no OPENAI_API_KEY or OPENAI_BASE_URL is set: the small local model plans and executes")
-    return filled
+def say_models(settings: Settings) -> None:
+    """Say so where the local model stands in for a missing key."""
+    does = {"planner": "plans", "executor": "executes"}
+    left_open = [verb for role, verb in does.items() if getattr(settings, role) is None]
+    if left_open and not has_openai():
+        stands_in = f"the small local model {' and '.join(left_open)}"
+        notice(f"no OPENAI_API_KEY or OPENAI_BASE_URL is set: {stands_in}")
 
 
 @contextmanager

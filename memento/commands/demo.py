@@ -15,6 +15,10 @@ def demo(
     seed: Annotated[int, typer.Option(min=0, help="Which tasks, in which order.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="Run so many seeds, from --seed on, and pool them.")] = 1,
     out: Annotated[Path | None, typer.Option(help="A new folder for homes, results and the plot.")] = None,
+    report: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run nothing: report on an earlier demo's folder; repeatable."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Run tasks of 14 families with the local model: without memory, with frozen seed cases, with learning.
@@ -22,15 +26,23 @@ def demo(
     Needs no key and no network. Ctrl-C keeps what was learned and prints the table so far.
     Example: memento demo --tasks 30 --out demo/first
     """
-    from memento.demo.experiment import run_demo
+    from memento.demo.experiment import read_results, run_demo
     from memento.demo.report import print_report, summary
     from memento.local_model import weights
 
-    weights()
+    if not report:
+        weights()
     folder = out or Path("demo") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already and not empty: give a new folder with --out DIR")
-    results = run_demo(folder, tasks=tasks, seeds=range(seed, seed + seeds), quiet=as_json)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made ({error.strerror}): give another with --out DIR") from None
+    if report:
+        results = read_results(report)
+    else:
+        results = run_demo(folder, tasks=tasks, seeds=range(seed, seed + seeds), quiet=as_json)
     if as_json:
         print_json(summary(results, folder))
     else:

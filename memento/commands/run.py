@@ -1,5 +1,6 @@
 """memento run: one task, shown live."""
 
+import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -99,6 +100,7 @@ def _solve(
         if reference is not None:
             given["reference"] = reference
         out: dict[str, Any] = {}
+        began = time.monotonic()
         # The tool calls are told by the executor's graph, inside the agent's.
         chunks: Iterator[Any] = graph.stream(given, stream_mode=["custom", "values"], subgraphs=True)
         for inside, kind, chunk in chunks:
@@ -107,7 +109,7 @@ def _solve(
             elif screen is not None:
                 _show(chunk, screen, bank)
         if screen is not None:
-            _show_end(out, screen)
+            _show_end(out, screen, time.monotonic() - began, settings)
     return out
 
 
@@ -134,7 +136,7 @@ def _show(event: dict[str, Any], screen: "Console", bank: Any) -> None:
             screen.print(f"[bold]tool[/]  {call['name']}({printable(short(args, 100))}) → {result}")
 
 
-def _show_end(out: dict[str, Any], screen: "Console") -> None:
+def _show_end(out: dict[str, Any], screen: "Console", seconds: float, settings: "Settings") -> None:
     screen.print(f"[bold]answer[/] {printable(out['answer'])}")
     reward = "unknown" if out["reward"] is None else f"{out['reward']:g}"
     why = printable(out["evaluation"].get("rationale") or "")
@@ -142,7 +144,8 @@ def _show_end(out: dict[str, Any], screen: "Console") -> None:
     screen.print(f"[bold]reward[/] {reward} [dim]{why}[/]")
     screen.print(
         f"[dim]run {out['run_id']}: {usage['model_calls']} model calls, {usage['input_tokens']} tokens in, "
-        f"{usage['output_tokens']} out[/]"
+        f"{usage['output_tokens']} out, {seconds:.1f} s[/]"
     )
-    if out["reward"] is None:
-        screen.print(f"[dim]tell it how that was: memento feedback {out['run_id']} 1[/]")
+    if out["reward"] is None and settings.learn:
+        where = f" --home {settings.home}" if settings.gives("home") else ""
+        screen.print(f"[dim]tell it how that was: memento feedback {out['run_id']} 1{printable(where)}[/]")

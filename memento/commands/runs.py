@@ -23,7 +23,7 @@ app = typer.Typer(no_args_is_help=True, help="Look at past runs.")
 def list_runs(
     home: HomeOption = None,
     namespace: NamespaceOption = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1_000_000, help="The newest so many.")] = 20,
     as_json: JsonOption = False,
 ) -> None:
     """The newest runs. Example: memento runs list --limit 5"""

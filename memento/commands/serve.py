@@ -9,6 +9,7 @@ import typer
 
 from memento.commands.common import HomeOption, NamespaceOption, notice, say_models, settings_for
 from memento.errors import MementoError
+from memento.settings import default_models
 
 _LAST_SECONDS = 5
 
@@ -30,9 +31,11 @@ def serve(
     from memento.api import check_models, open_bank
     from memento.server import build_app, is_loopback
 
-    settings = say_models(settings_for(home, namespace=namespace))
+    given = settings_for(home, namespace=namespace)
+    settings = default_models(given)
     check_models(settings)
     with _listening(host, port) as listener, open_bank(settings) as bank:
+        say_models(given)
         # A web page may make a name of its own point at this machine: a local server knows its names.
         hosts = sorted({host, "127.0.0.1", "localhost"}) if is_loopback(host) and ":" not in host else None
         app = build_app(settings, bank, hosts=hosts)

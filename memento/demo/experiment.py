@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from memento.api import build_graph
 from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, Family, draw_tasks, seed_task
+from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Step, ToolCall
 from memento.memory.embeddings import CachedEncoder, MiniLM
 from memento.settings import Settings
@@ -23,8 +24,12 @@ if TYPE_CHECKING:
 Arm = Literal["no memory", "frozen seeds", "learning"]
 ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
 
-# The same caps for every arm. A plan in the families has at most two subtasks.
+# The same for every arm, whatever the environment says. A plan in the families has at most two subtasks.
 _CAPS: dict[str, Any] = {
+    "judge": None,
+    "grow": True,
+    "tool_calls": "auto",
+    "timeout": 600,
     "max_cycles": 1,
     "max_subtasks": 3,
     "max_tool_calls": 2,
@@ -67,7 +72,8 @@ def run_demo(folder: Path, tasks: int, seeds: Iterable[int], *, quiet: bool = Fa
     results: list[Result] = []
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     screen = Console(stderr=True, quiet=quiet)
-    with Progress(*columns, console=screen) as progress, (folder / "results.jsonl").open("a") as log:
+    file = folder / "results.jsonl"
+    with Progress(*columns, console=screen) as progress, file.open("a", encoding="utf-8") as log:
         try:
             for seed in seeds:
                 for result in _run_seed(folder / f"seed-{seed}", tasks, seed, progress):
@@ -80,12 +86,19 @@ def run_demo(folder: Path, tasks: int, seeds: Iterable[int], *, quiet: bool = Fa
 
 
 def read_results(folders: Sequence[Path]) -> list[Result]:
-    """The results that earlier demos wrote."""
-    return [
-        Result(**json.loads(line))
-        for folder in folders
-        for line in (folder / "results.jsonl").read_text().splitlines()
-    ]
+    """The results that earlier demos wrote.
+
+    Raises:
+        UsageError: a folder holds none.
+    """
+    results = []
+    for folder in folders:
+        try:
+            lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
+            results.extend(Result(**json.loads(line)) for line in lines)
+        except (OSError, ValueError, TypeError):
+            raise UsageError(f"{folder} is no demo's folder: its results.jsonl cannot be read") from None
+    return results
 
 
 def demonstration(family: Family) -> Case:

@@ -100,11 +100,13 @@ def draw(results: Sequence[Result], file: Path) -> bool:
     figure, axes = plt.subplots(figsize=(8, 4.5), dpi=120)
     colors = {"no memory": "#999999", "frozen seeds": "#4477aa", "learning": "#cc3311"}
     for arm in ARMS:
-        curves = _curves([row for row in results if row.arm == arm])
+        rows = [row for row in results if row.arm == arm]
+        curves, last = _curves(rows), _mean(last_third(rows), "reward")
         length = min(len(curve) for curve in curves)
         mean = [fmean(curve[i] for curve in curves) for i in range(length)]
         steps = range(1, length + 1)
-        axes.plot(steps, mean, label=f"{arm} ({mean[-1]:.0%} at the end)", color=colors[arm], linewidth=2)
+        label = f"{arm} ({last:.0%} in the last third)"
+        axes.plot(steps, mean, label=label, color=colors[arm], linewidth=2)
         if len(curves) > 1:
             low, high = ([pick(curve[i] for curve in curves) for i in range(length)] for pick in (min, max))
             axes.fill_between(steps, low, high, color=colors[arm], alpha=0.15, linewidth=0)

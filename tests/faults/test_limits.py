@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 
 from memento import Context
+from memento.errors import UsageError
 from tests.agent import Script, agent, asked, call, final, json_call, plan
 from tests.openai_stub import OpenAIStub, Reply
 
@@ -84,7 +86,7 @@ def test_calls_made_at_once_count_one_by_one(quick_bank: CaseBank) -> None:
 
 def test_the_result_of_the_last_allowed_tool_call_still_counts(quick_bank: CaseBank) -> None:
     script = Script(planner=plan("Add 2 and 3", last_is_answer=True), executor=[call("add", a=2, b=3), "5"])
-    out, _ = run(quick_bank, script, max_tool_calls=1)
+    out, _ = run(quick_bank, script, max_tool_calls=1, max_cycles=1)
     assert (out["answer"], out["reward"]) == ("5", 1)
 
 
@@ -119,6 +121,26 @@ def test_an_executor_that_never_answers_ends_with_the_runs_time(quick_bank: Case
     script = Script(planner=plan("Add 2 and 3"), executor=Reply("5", delay=30))
     out, _ = run(quick_bank, script, timeout=0.5)
     assert_honest(out, quick_bank, "reached 0.5 seconds")
+
+
+def test_what_was_done_before_the_time_was_up_is_kept(quick_bank: CaseBank) -> None:
+    script = Script(planner=plan("Add 2 and 3"), executor=[call("add", a=2, b=3), Reply("5", delay=30)])
+    out, _ = run(quick_bank, script, timeout=1.5)
+    assert_honest(out, quick_bank, "reached 1.5 seconds")
+    assert [made["result"] for made in out["trajectory"][0]["tool_calls"]] == ["5"]
+    assert out["usage"]["model_calls"] == 2
+
+
+def test_an_executor_without_native_tool_calls_is_refused_before_anything_is_paid_for(
+    quick_bank: CaseBank,
+) -> None:
+    silent = FakeListChatModel(responses=["5"])
+    with OpenAIStub(Script(planner=plan("Add 2 and 3"))) as stub:
+        graph = agent(stub, quick_bank, executor=silent, tool_calls="native")
+        with pytest.raises(UsageError, match="no native tool calls: use auto or json"):
+            graph.invoke(TASK)
+        assert stub.requests == []
+    assert quick_bank.ledger.runs(quick_bank.namespace) == []
 
 
 def test_a_judge_that_never_answers_does_not_outlast_the_run_by_much(quick_bank: CaseBank) -> None:

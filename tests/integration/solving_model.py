@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.openai_stub import Reply, Request
 
+KEY = "sk-test-secret-0123456789abcdef"
 _SUM = re.compile(r"\d+ \+ \d+")
 
 

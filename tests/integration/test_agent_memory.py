@@ -188,6 +188,17 @@ def test_without_citations_a_case_was_used_when_the_run_called_its_tools(
     assert shown.used is used
 
 
+def test_a_bank_that_is_given_is_used_whatever_the_environment_says(
+    quick_bank: CaseBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEMENTO_HOME", str(tmp_path / "another"))
+    monkeypatch.setenv("MEMENTO_NAMESPACE", "another")
+    with OpenAIStub(Script(planner=final("5"))) as stub:
+        agent(stub, quick_bank).invoke({"task": "What is 2 plus 3?"})
+    assert quick_bank.count() == 1
+    assert not (tmp_path / "another").exists()
+
+
 def test_a_run_that_repeats_a_case_adds_support_rather_than_a_copy(quick_bank: CaseBank) -> None:
     script = Script(
         planner=plan("Add 2 and 3", last_is_answer=True), executor=[call("add", a=2, b=3), "5"] * 3

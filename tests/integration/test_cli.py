@@ -24,6 +24,7 @@ COMMANDS = [
     (),
     ("run",),
     ("demo",),
+    ("bench",),
     ("cases",),
     ("cases", "list"),
     ("cases", "show"),
@@ -167,7 +168,13 @@ def test_a_group_without_a_command_shows_its_help_and_is_wrong_usage(
         (["tools", "call", "calculate", "nonsense"], "JSON object"),
         (["tools", "call", "calculate", "[1]"], "JSON object"),
         (["tools", "call", "calculate", "[" * 100_000], "JSON object"),
+        (["runs", "list", "--limit", "9" * 20], "--limit"),
+        (["runs", "list", "--home", "x" * 5000], "cannot be used"),
+        (["run", "a task", "--home", "~nobody-of-that-name/x"], "cannot be used"),
+        (["run", "a task", "--planner", " "], "planner"),
         (["serve", "--port", "70000"], "--port"),
+        (["demo", "--out", "/dev/null/demo"], "--out"),
+        (["bench", "--out", "/dev/null/bench"], "--out"),
         (["demo", "--tasks", "0"], "--tasks"),
     ],
 )
@@ -261,8 +268,22 @@ def test_an_id_that_is_not_there_is_named(
 def test_a_home_made_with_another_embedding_is_refused(
     capsys: pytest.CaptureFixture[str], filled: Path
 ) -> None:
-    told = Told(capsys, "cases", "delete", "x", "--home", filled)
+    told = Told(capsys, "cases", "import", filled.parent / "cases.jsonl", "--home", filled)
+    assert_one_line(told, says="cases.jsonl")
+    (filled.parent / "cases.jsonl").write_text('{"task": "a task"}\n')
+    told = Told(capsys, "cases", "import", filled.parent / "cases.jsonl", "--home", filled)
     assert_one_line(told, says="MEMENTO_EMBEDDING")
+
+
+def test_a_case_can_be_removed_without_the_encoder_that_its_home_was_made_with(
+    capsys: pytest.CaptureFixture[str], filled: Path
+) -> None:
+    cases = Told(capsys, "cases", "list", "--home", filled, "--json").json["cases"]
+    bad, kept = (case["id"] for case in cases)
+    assert Told(capsys, "cases", "quarantine", kept, "--home", filled).code == 0
+    assert Told(capsys, "cases", "delete", bad, "--home", filled).code == 0
+    left = Told(capsys, "cases", "list", "--home", filled, "--json").json["cases"]
+    assert [(case["id"], case["status"]) for case in left] == [(kept, "quarantined")]
 
 
 def test_an_unexpected_error_is_one_line_without_a_traceback(
@@ -400,6 +421,23 @@ def test_doctor_says_what_is_there(capsys: pytest.CaptureFixture[str], home: Pat
     home.write_text("no folder")
     told = Told(capsys, "doctor", "--home", home, "--json")
     assert (told.code, told.json["ok"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check"),
+    [
+        ("MEMENTO_PLANNER", "nobody:gpt-9", "models"),
+        ("MEMENTO_EMBEDDING", "nobody:embedding", "encoder"),
+        ("MEMENTO_HOME", "~nobody-of-that-name/x", "home"),
+    ],
+)
+def test_doctor_looks_at_what_is_set(
+    capsys: pytest.CaptureFixture[str], name: str, value: str, check: str
+) -> None:
+    os.environ[name] = value
+    told = Told(capsys, "doctor", "--json")
+    assert told.code == 1
+    assert check in {found["name"] for found in told.json["checks"] if found["state"] == "missing"}
 
 
 # -- cases

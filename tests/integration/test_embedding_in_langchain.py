@@ -1,9 +1,7 @@
 """The compiled graph as a part of something larger: a chain, another graph, a tool."""
 
 import operator
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
@@ -20,28 +18,12 @@ from memento import as_tool, build_graph
 from memento.graph import Agent
 from memento.memory import CaseBank
 from memento.settings import load_settings
-from tests.integration.solving_model import solve
 from tests.openai_stub import OpenAIStub, Reply, Request, chat_model
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStub]:
-    with OpenAIStub(solve) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bank(tmp_path: Path) -> Iterator[CaseBank]:
-    with CaseBank(tmp_path / "home") as bank:
-        yield bank
-
-
-@pytest.fixture
-def graph(stub: OpenAIStub, bank: CaseBank) -> Agent:
-    return build_graph(settings=load_settings(home=bank.home.path), bank=bank)
+def graph(stub: OpenAIStub, minilm_bank: CaseBank) -> Agent:
+    return build_graph(settings=load_settings(home=minilm_bank.home.path), bank=minilm_bank)
 
 
 class Report(TypedDict):
@@ -62,7 +44,7 @@ class Unrelated:
     k: str = "not a number"
 
 
-async def test_in_a_chain(graph: Agent, bank: CaseBank) -> None:
+async def test_in_a_chain(graph: Agent, minilm_bank: CaseBank) -> None:
     chain = (
         RunnableLambda(lambda question: {"task": question, "reference": "5"})
         | graph
@@ -73,21 +55,21 @@ async def test_in_a_chain(graph: Agent, bank: CaseBank) -> None:
     assert await chain.abatch(["What is 2 + 3?", "What is 3 + 3?"]) == [("5", 1.0), ("6", 0.0)]
     steps = [*chain.first.pipe(graph).stream("What is 4 + 1?")]
     assert [name for step in steps for name in step][0::4] == ["retrieve_case", "write_back"]
-    assert {case.task for case in bank.all()} >= {"What is 2 + 3?", "What is 1 + 4?", "What is 3 + 3?"}
+    assert {case.task for case in minilm_bank.all()} >= {"What is 2 + 3?", "What is 1 + 4?", "What is 3 + 3?"}
     assert (
         "answer"
         in (RunnableLambda(lambda x: x) | graph).get_output_schema().model_json_schema()["properties"]
     )
 
 
-async def test_batches_keep_their_order(graph: Agent, bank: CaseBank) -> None:
+async def test_batches_keep_their_order(graph: Agent, minilm_bank: CaseBank) -> None:
     tasks = [{"task": f"What is {n} + 10?"} for n in range(6)]
     assert [out["answer"] for out in graph.batch([*tasks])] == [str(n + 10) for n in range(6)]
     assert [out["answer"] for out in await graph.abatch([*tasks])] == [str(n + 10) for n in range(6)]
-    assert bank.count() == 6  # the second time each repeats its case
+    assert minilm_bank.count() == 6  # the second time each repeats its case
 
 
-async def test_a_node_function_around_it(graph: Agent, bank: CaseBank) -> None:
+async def test_a_node_function_around_it(graph: Agent, minilm_bank: CaseBank) -> None:
     async def research(state: Report) -> dict[str, Any]:
         out = await graph.ainvoke({"task": state["question"]}, context={"namespace": "research"})
         return {"findings": [out["answer"]]}
@@ -104,8 +86,8 @@ async def test_a_node_function_around_it(graph: Agent, bank: CaseBank) -> None:
     parent = builder.compile()
     out = await parent.ainvoke({"question": "What is 2 + 3?", "findings": []}, context=Unrelated("ann"))
     assert out["findings"] == ["5", "2"]
-    assert [case.task for case in bank.all("research")] == ["What is 2 + 3?"]
-    assert [case.task for case in bank.all()] == ["What is 1 + 1?"]
+    assert [case.task for case in minilm_bank.all("research")] == ["What is 2 + 3?"]
+    assert [case.task for case in minilm_bank.all()] == ["What is 1 + 1?"]
 
 
 def conversation(graph: Agent, checkpointer: Any = None, context: Any = Unrelated) -> Any:
@@ -122,7 +104,7 @@ def conversation(graph: Agent, checkpointer: Any = None, context: Any = Unrelate
 
 
 @pytest.mark.parametrize("given", [Unrelated("ann"), None, {"namespace": "team", "user": "ann"}])
-async def test_as_a_node_that_shares_messages(graph: Agent, bank: CaseBank, given: Any) -> None:
+async def test_as_a_node_that_shares_messages(graph: Agent, minilm_bank: CaseBank, given: Any) -> None:
     parent = conversation(graph, context=dict if isinstance(given, dict) else Unrelated)
     asked = {"messages": [HumanMessage("What is 2 + 3?")]}
     for out in (parent.invoke(asked, context=given), await parent.ainvoke(asked, context=given)):
@@ -131,10 +113,10 @@ async def test_as_a_node_that_shares_messages(graph: Agent, bank: CaseBank, give
             (AIMessage, "5"),
         ]
         assert set(out) == {"messages", "topic"}
-    assert bank.count("team" if isinstance(given, dict) else "default") == 1
+    assert minilm_bank.count("team" if isinstance(given, dict) else "default") == 1
 
 
-async def test_as_a_node_of_a_conversation_that_is_remembered(graph: Agent, bank: CaseBank) -> None:
+async def test_as_a_node_of_a_conversation_that_is_remembered(graph: Agent, minilm_bank: CaseBank) -> None:
     parent = conversation(graph, InMemorySaver())
     thread: Any = {"configurable": {"thread_id": "t"}}
     parent.invoke({"messages": [("user", "What is 2 + 3?")]}, thread)
@@ -148,7 +130,7 @@ async def test_as_a_node_of_a_conversation_that_is_remembered(graph: Agent, bank
     ]
     names = [name for inside, updates in steps if len(inside) == 1 for name in updates]
     assert names == ["retrieve_case", "plan", "execute_subtask", "evaluate", "write_back"]
-    assert [case.task for case in bank.all()] == ["What is 2 + 3?", "What is 7 + 3?", "What is 1 + 3?"]
+    assert [case.task for case in minilm_bank.all()] == ["What is 2 + 3?", "What is 7 + 3?", "What is 1 + 3?"]
 
 
 async def test_as_a_tool(graph: Agent) -> None:
@@ -160,7 +142,7 @@ async def test_as_a_tool(graph: Agent) -> None:
     assert as_tool(graph, name="solver", description="Solve it.").name == "solver"
 
 
-async def test_as_the_tool_of_an_agent(graph: Agent, bank: CaseBank) -> None:
+async def test_as_the_tool_of_an_agent(graph: Agent, minilm_bank: CaseBank) -> None:
     def outer(request: Request) -> Reply:
         if request.messages[-1]["role"] == "tool":
             return Reply(f"It is {request.messages[-1]['content']}.")
@@ -175,12 +157,12 @@ async def test_as_the_tool_of_an_agent(graph: Agent, bank: CaseBank) -> None:
     # The work that the tool did is its own: the conversation has the call and its answer.
     assert [message.type for message in now["messages"]] == ["human", "ai", "tool", "ai"]
     assert outer_stub.violations == []
-    assert [case.task for case in bank.all()] == ["What is 20 + 3?"]
+    assert [case.task for case in minilm_bank.all()] == ["What is 20 + 3?"]
 
 
-async def test_a_tool_does_not_share_the_thread_of_its_agent(stub: OpenAIStub, bank: CaseBank) -> None:
+async def test_a_tool_does_not_share_the_thread_of_its_agent(stub: OpenAIStub, minilm_bank: CaseBank) -> None:
     remembering = build_graph(
-        settings=load_settings(home=bank.home.path), bank=bank, checkpointer=InMemorySaver()
+        settings=load_settings(home=minilm_bank.home.path), bank=minilm_bank, checkpointer=InMemorySaver()
     )
 
     def outer(request: Request) -> Reply:

@@ -25,38 +25,22 @@ from langserve import RemoteRunnable
 from memento.memory import CaseBank, Ledger
 from memento.server import build_app
 from memento.settings import Settings, load_settings
-from tests.integration.solving_model import solve
+from tests.integration.solving_model import KEY
 from tests.openai_stub import OpenAIStub
 
 # langchain-core deprecates what LangServe's stream_log endpoint, which the playground uses, is made of.
 pytestmark = pytest.mark.filterwarnings("ignore:astream_log is deprecated")
 
-KEY = "sk-test-secret-0123456789abcdef"
 Serve = Callable[..., str]
 
 
 @pytest.fixture
-def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIStub]:
-    with OpenAIStub(solve) as server:
-        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
-        monkeypatch.setenv("OPENAI_API_KEY", KEY)
-        yield server
-        assert server.violations == []
-
-
-@pytest.fixture
-def bank(tmp_path: Path) -> Iterator[CaseBank]:
-    with CaseBank(tmp_path / "home") as bank:
-        yield bank
-
-
-@pytest.fixture
-def serve(stub: OpenAIStub, bank: CaseBank) -> Iterator[Serve]:
+def serve(stub: OpenAIStub, minilm_bank: CaseBank) -> Iterator[Serve]:
     with ExitStack() as stack:
 
         def start(identify: Callable[[Request], str] | None = None, **settings: Any) -> str:
-            chosen = load_settings(home=bank.home.path, **settings)
-            return stack.enter_context(serving(chosen, bank, identify))
+            chosen = load_settings(home=minilm_bank.home.path, **settings)
+            return stack.enter_context(serving(chosen, minilm_bank, identify))
 
         yield start
 
@@ -107,7 +91,7 @@ def refusal(response: httpx.Response) -> str:
     return detail
 
 
-def test_invoke_gives_a_whole_report_and_leaves_a_case(serve: Serve, bank: CaseBank) -> None:
+def test_invoke_gives_a_whole_report_and_leaves_a_case(serve: Serve, minilm_bank: CaseBank) -> None:
     with client(serve()) as remote:
         out = remote.invoke({"task": "What is 2 + 3?", "reference": "5"})
     assert out["answer"] == "5"
@@ -116,12 +100,12 @@ def test_invoke_gives_a_whole_report_and_leaves_a_case(serve: Serve, bank: CaseB
     assert out["plan"] == ["Calculate 2 + 3"]
     assert out["trajectory"][0]["tool_calls"][0]["name"] == "calculate"
     assert out["usage"] == {"model_calls": 3, "input_tokens": 30, "output_tokens": 15}
-    case = bank.get(out["case_id"])
+    case = minilm_bank.get(out["case_id"])
     assert case is not None
     assert (case.task, case.answer, case.source_run) == ("What is 2 + 3?", "5", out["run_id"])
 
 
-def test_the_other_ways_to_call_it(serve: Serve, bank: CaseBank) -> None:
+def test_the_other_ways_to_call_it(serve: Serve, minilm_bank: CaseBank) -> None:
     with client(serve()) as remote:
 
         async def both() -> tuple[Any, list[Any]]:
@@ -133,7 +117,7 @@ def test_the_other_ways_to_call_it(serve: Serve, bank: CaseBank) -> None:
     assert one["answer"] == "8"
     assert [out["answer"] for out in several] == ["1", "2", "3"]
     assert [out["answer"] for out in again] == ["11", "21"]
-    assert bank.count() == 6
+    assert minilm_bank.count() == 6
 
 
 def test_stream_tells_the_steps_and_ends_with_the_report(serve: Serve) -> None:
@@ -174,7 +158,7 @@ def test_stream_log_and_stream_events_show_the_nodes_and_no_secret(serve: Serve)
         assert KEY not in raw
 
 
-def test_a_thread_keeps_its_messages_and_nothing_else(serve: Serve, bank: CaseBank) -> None:
+def test_a_thread_keeps_its_messages_and_nothing_else(serve: Serve, minilm_bank: CaseBank) -> None:
     url = serve()
     config = {"configurable": {"thread_id": "t"}}
     with client(url) as remote:
@@ -185,7 +169,7 @@ def test_a_thread_keeps_its_messages_and_nothing_else(serve: Serve, bank: CaseBa
     assert second["evaluation"]["source"] == "judge"
     assert len(second["trajectory"]) == 1
     assert second["run_id"] != first["run_id"]
-    with Ledger(bank.home) as ledger:
+    with Ledger(minilm_bank.home) as ledger:
         assert [row["task"] for row in ledger.runs(None, 2)] == ["What is 1 + 1?", "What is 4 + 3?"]
 
 
@@ -207,7 +191,7 @@ def test_messages_of_a_thread_reach_its_next_run(serve: Serve) -> None:
     assert events("") == ["What is 2 + 3?"]
 
 
-def test_context_comes_from_configurable(serve: Serve, bank: CaseBank, stub: OpenAIStub) -> None:
+def test_context_comes_from_configurable(serve: Serve, minilm_bank: CaseBank, stub: OpenAIStub) -> None:
     with client(serve()) as remote:
         taught = remote.invoke({"task": "What is 2 + 3?"}, {"configurable": {"policy": "similarity"}})
         shown = remote.invoke(
@@ -227,7 +211,7 @@ def test_context_comes_from_configurable(serve: Serve, bank: CaseBank, stub: Ope
     assert short["solved"] is False
     assert short["answer"].startswith("not solved: ")
     assert [out["case_id"] is None for out in several] == [True, False]
-    with Ledger(bank.home) as ledger:
+    with Ledger(minilm_bank.home) as ledger:
         assert {row["arm"] for row in ledger.runs(None, 2 + 3)} <= {"none", "similarity", "learned"}
 
 
@@ -274,7 +258,7 @@ def test_a_request_may_lower_what_the_server_allows_and_nothing_more(
     ],
 )
 def test_a_task_that_cannot_be_meant_is_refused(
-    serve: Serve, stub: OpenAIStub, bank: CaseBank, given: Any, line: str
+    serve: Serve, stub: OpenAIStub, minilm_bank: CaseBank, given: Any, line: str
 ) -> None:
     url = serve()
     for path in ("invoke", "stream"):
@@ -285,7 +269,7 @@ def test_a_task_that_cannot_be_meant_is_refused(
     assert response.status_code == 422
     assert line in refusal(response)
     assert stub.requests == []
-    assert bank.count() == 0
+    assert minilm_bank.count() == 0
 
 
 @pytest.mark.parametrize(
@@ -325,7 +309,7 @@ def test_large_and_foreign_requests_are_refused(serve: Serve, stub: OpenAIStub) 
     assert stub.requests == []
 
 
-def test_whose_memory_it_is_comes_from_who_asks(serve: Serve, bank: CaseBank) -> None:
+def test_whose_memory_it_is_comes_from_who_asks(serve: Serve, minilm_bank: CaseBank) -> None:
     def identify(request: Request) -> str:
         name = request.headers.get("x-user", "")
         if name == "mallory":
@@ -338,7 +322,7 @@ def test_whose_memory_it_is_comes_from_who_asks(serve: Serve, bank: CaseBank) ->
         ann.invoke({"task": "What is 2 + 3?"}, thread)
         bob.invoke({"task": "What is 2 + 3?"}, thread)
         bob.batch([{"task": "What is 7 + 3?"}])
-    assert (bank.count("ann"), bank.count("bob"), bank.count("default")) == (1, 2, 0)
+    assert (minilm_bank.count("ann"), minilm_bank.count("bob"), minilm_bank.count("default")) == (1, 2, 0)
     given = {"input": {"task": "What is 2 + 3?"}}
     assert post(url, given).status_code == 401
     assert post(url, given, headers={"x-user": "mallory"}).status_code == 403

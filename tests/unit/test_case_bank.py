@@ -12,7 +12,7 @@ from langchain_core.embeddings import DeterministicFakeEmbedding
 from memento.memory import Case, CaseBank, Home, journal
 from memento.memory.errors import UsageError
 from tests.conftest import WordEncoder
-from tests.memory_tools import DIMENSIONS, axis, demonstration
+from tests.memory_tools import DIMENSIONS, add_run, axis, demonstration
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +163,16 @@ def test_a_deleted_case_is_gone_and_may_come_back(quick_bank: CaseBank) -> None:
         quick_bank.delete(case.id)
     quick_bank.add(case, axis(1))
     assert quick_bank.search(axis(1), 1)[0].similarity == pytest.approx(1)
+
+
+def test_what_was_said_of_a_deleted_case_goes_with_it(quick_bank: CaseBank) -> None:
+    space = quick_bank.namespace
+    case = Case(task="a secret task", source_run=space, namespace=space)
+    add_run(quick_bank.ledger, space, case, namespace=space)
+    quick_bank.sync()
+    quick_bank.ledger.feedback(space, 1.0, comment="the secret is out")
+    quick_bank.delete(case.id)
+    assert "secret" not in str(quick_bank.ledger.run(space))
 
 
 def test_a_quarantined_case_is_kept_and_not_found(quick_bank: CaseBank) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from memento.memory import Case, CaseBank, Ledger, Reward, RunRecord, Shown
+from memento.memory import Case, CaseBank, Ledger, Reward, RunRecord, Shown, journal
 from memento.memory.errors import UsageError
 from tests.memory_tools import add_run, axis, run_case, step
 
@@ -206,6 +206,23 @@ def test_a_run_that_repeats_a_case_is_support_and_no_copy(ledger: Ledger) -> Non
     ]
     assert len({first, *others}) == 4
     assert [ledger.support("default", str(other)) for other in others] == [1, 1, 1]
+
+
+def test_a_repetition_that_turns_out_otherwise_becomes_a_case_of_its_own(ledger: Ledger) -> None:
+    first = add_run(ledger, "r1", run_case("r1", "a task", "add"))
+    again = {"trajectory": [step("add")], "answer": "another"}
+    assert add_run(ledger, "r2", run_case("r2", "a task", "add"), **again) == first
+    ledger.feedback("r2", 1.0)
+    run = ledger.run("r2")
+    assert run is not None
+    assert run["case_id"] != first
+    with ledger.home.reader.connect() as connection:
+        old, new = journal.read_all(connection, "default")
+    assert (old.id, old.outcome, old.answer) == (first, "unknown", "")
+    assert (new.id, new.outcome, new.answer, new.source_run) == (run["case_id"], "success", "another", "r2")
+    assert new.tools == ["add"]
+    ledger.feedback("r1", 1.0)
+    assert [ledger.support("default", case.id) for case in (old, new)] == [1, 1]
 
 
 def test_a_case_is_not_repeated_across_namespaces(ledger: Ledger) -> None:

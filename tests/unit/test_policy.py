@@ -204,7 +204,9 @@ def test_stored_propensities_are_the_frequencies(
     assert_near(len(floor), len(draws), FLOOR)
     assert {s.arm_propensity for s in floor} == {FLOOR}
     assert {s.arm_propensity for s in learned} == {1 - FLOOR}
-    assert all(not s.cases and s.stop_propensity is None for s in floor)
+    assert all(not s.cases for s in floor)
+    # What the learned arm would have done is known on the floor too: the slate's probability over both arms.
+    assert {s.stop_propensity for s in floor} == {s.stop_propensity for s in learned if not s.cases}
 
     for before in [(), *((case_id,) for case_id in cases)]:
         here = [s for s in learned if ids(s)[: len(before)] == list(before)]

@@ -60,9 +60,9 @@ def test_without_anything_set_the_home_is_in_the_users_data_folder(tmp_path: Pat
         ("learn", "false", False),
         ("grow", "0", False),
         ("tool_calls", "json", "json"),
-        ("files", "/a", (Path("/a"),)),
-        ("files", os.pathsep.join(["/a", "/b"]), (Path("/a"), Path("/b"))),
-        ("files", '["/a", "/b"]', (Path("/a"), Path("/b"))),
+        ("files", "/", (Path("/"),)),
+        ("files", os.pathsep.join(["/", "/usr"]), (Path("/"), Path("/usr"))),
+        ("files", '["/", "/usr"]', (Path("/"), Path("/usr"))),
         ("timeout", "1.5", 1.5),
     ],
 )
@@ -101,6 +101,7 @@ def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("max_tool_calls", "0"),
         ("max_model_calls", "0"),
         ("ledger_url", "postgresql://ann:sesame@db/x"),
+        ("files", "/nowhere/at/all"),
         ("files", "[/a"),
     ],
 )
@@ -197,3 +198,7 @@ def test_an_env_file_that_is_refused_sets_nothing(tmp_path: Path) -> None:
     with pytest.raises(UsageError):
         load_dotenv_file(tmp_path / ".env")
     assert "MEMENTO_K" not in os.environ
+
+
+def test_folders_may_be_named_from_the_home_folder() -> None:
+    assert Settings(files=(Path("~"),)).files == (Path.home(),)

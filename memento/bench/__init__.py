@@ -1,0 +1,1 @@
+"""memento bench: ways to choose cases, side by side."""

@@ -1,0 +1,156 @@
+"""Ways to choose cases, ours and published ones, behind one shape."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memento.bench.worlds import MOST_SHOWN, World
+from memento.errors import UsageError
+from memento.memory import Case, CaseBank, Selection, build_policy
+
+Floats = NDArray[np.float64]
+
+_CANDIDATES = 64
+_RECALLED = 16  # by MemRL's first phase
+_POLICIES = ("none", "similarity", "kernel", "auto")
+
+
+class Arm(Protocol):
+    """Chooses cases, by number, for one step after another, and is told what came of it."""
+
+    def choose(self, step: int) -> list[int]: ...
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None: ...
+
+
+class PolicyArm:
+    """One of the product's own policies, on a real bank and ledger in a folder of its own."""
+
+    def __init__(self, name: str, world: World, stack: ExitStack) -> None:
+        home = Path(stack.enter_context(tempfile.TemporaryDirectory(ignore_cleanup_errors=True)))
+        bank = stack.enter_context(CaseBank(home))
+        cases = [Case.from_demonstration(task=f"case {number}") for number in range(len(world.cases))]
+        ids = bank.add_many(cases, world.cases)
+        self._world = world
+        self._numbers = {case_id: number for number, case_id in enumerate(ids)}
+        self._ids = ids
+        self._policy = build_policy(name, bank=bank, k=MOST_SHOWN, seed=world.seed)
+        self._open: dict[int, Selection] = {}
+
+    def choose(self, step: int) -> list[int]:
+        selection = self._open[step] = self._policy.select(self._world.tasks[step])
+        return [self._numbers[shown.case_id] for shown in selection.cases]
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
+        del shown
+        used = None if cited is None else [self._ids[number] for number in cited]
+        self._policy.record(self._open.pop(step), reward=reward, used=used)
+
+
+class RandomArm:
+    """K cases at random."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def choose(self, step: int) -> list[int]:
+        rng = np.random.default_rng([self._world.seed, step, 1])
+        return [int(case) for case in rng.choice(len(self._world.cases), MOST_SHOWN, replace=False)]
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
+        """Nothing is learned."""
+
+
+class MeanArm:
+    """Cosine plus the mean reward of the case, shrunk to the mean of all: four of the nearest 64."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._sums = np.zeros(len(world.cases))
+        self._counts = np.zeros(len(world.cases))
+
+    def choose(self, step: int) -> list[int]:
+        near, cosines = _nearest(self._world, step)
+        usual = self._sums.sum() / max(self._counts.sum(), 1.0)
+        means = (self._sums[near] + 3.0 * usual) / (self._counts[near] + 3.0)
+        return _top(near, cosines + means)
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
+        del step, cited
+        self._sums[list(shown)] += reward
+        self._counts[list(shown)] += 1
+
+
+class MemRLArm:
+    """After MemRL (arXiv 2601.03192): of what similarity recalls, the greatest z(cosine) + z(Q), with
+    Q ← Q + .3·(r − Q) and r = −1 after failure, as its authors set them. Here the 16 nearest are recalled, in
+    place of a threshold of cosine that suits their data.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._q = np.zeros(len(world.cases))
+
+    def choose(self, step: int) -> list[int]:
+        cases, cosines = _nearest(self._world, step)
+        recalled, near = cases[:_RECALLED], cosines[:_RECALLED]
+        return _top(recalled, _standard(near) + _standard(self._q[recalled]))
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
+        del step, cited
+        self._q[list(shown)] += 0.3 * (2.0 * reward - 1.0 - self._q[list(shown)])
+
+
+class OracleArm:
+    """The best slate, known from the world itself."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def choose(self, step: int) -> list[int]:
+        return self._world.best(step)
+
+    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
+        """Nothing is learned."""
+
+
+_PUBLISHED: dict[str, Callable[[World], Arm]] = {
+    "random": RandomArm,
+    "similarity+mean": MeanArm,
+    "memrl": MemRLArm,
+    "oracle": OracleArm,
+}
+ARMS = (*_POLICIES, *_PUBLISHED)
+
+
+def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
+    """The arm of that name; `stack` closes what it opened.
+
+    Raises:
+        UsageError: there is no such arm.
+    """
+    if name in _POLICIES:
+        return PolicyArm(name, world, stack)
+    if name not in _PUBLISHED:
+        raise UsageError(f"there is no arm {name!r}: use some of {', '.join(ARMS)}")
+    return _PUBLISHED[name](world)
+
+
+def _nearest(world: World, step: int) -> tuple[NDArray[np.intp], Floats]:
+    """The nearest cases and their cosines."""
+    cosines = np.asarray(world.cases @ world.tasks[step], dtype=np.float64)
+    near = np.argsort(-cosines, kind="stable")[:_CANDIDATES]
+    return near, cosines[near]
+
+
+def _top(cases: NDArray[np.intp], scores: Floats) -> list[int]:
+    return [int(case) for case in cases[np.argsort(-scores, kind="stable")[:MOST_SHOWN]]]
+
+
+def _standard(values: Floats) -> Floats:
+    return np.asarray((values - values.mean()) / (values.std() + 1e-9))

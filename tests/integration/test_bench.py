@@ -1,0 +1,99 @@
+"""memento bench: arms side by side in simulated worlds, from the command line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from memento.bench.simulation import run_cell
+from memento.bench.worlds import World
+from memento.cli import _code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STEPS = 40
+
+
+def bench(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> dict[str, Any]:
+    given = ["bench", "--tasks", str(STEPS), "--out", str(folder), "--json", *arguments]
+    assert _code(given) == 0
+    found: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_arms_are_compared_over_the_same_seeds_and_plotted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = bench(
+        capsys, tmp_path, "--world", "quality", "--arms", "none,random,similarity,oracle", "--seeds", "2"
+    )
+    arms = found["worlds"]["quality"]
+    assert list(arms) == ["none", "random", "similarity", "oracle"]
+    assert arms["oracle"]["last"] == max(arm["last"] for arm in arms.values())
+    assert "last_minus_none" not in arms["none"]
+    assert (found["span"], found["finished"], found["wanted"]) == (STEPS // 2, 8, 8)
+    gap = arms["oracle"]["last_minus_similarity"]
+    assert 0 < gap["low"] < gap["points"] < gap["high"]
+    assert arms["none"]["shown_last"] == 0
+    assert arms["random"]["shown_last"] == 4
+    assert (tmp_path / "quality.png").stat().st_size > 10_000
+
+
+def test_a_stopped_bench_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = bench(capsys, tmp_path, "--world", "similar", "--arms", "none,oracle", "--seeds", "2")
+    log = tmp_path / "cells.jsonl"
+    lines = log.read_text().splitlines(keepends=True)
+    log.write_text("".join(lines[:2]) + lines[2][:50])  # as a kill leaves it
+    again = bench(capsys, tmp_path, "--world", "similar", "--arms", "none,oracle", "--seeds", "2")
+    assert again == first
+    assert log.read_text().splitlines(keepends=True)[:2] == lines[:2]
+    assert sorted(log.read_text().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_the_memory_s_own_policy_is_driven_by_the_rewards_and_the_same_way_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    first, again = (run_cell("quality", "kernel", seed=5, steps=STEPS) for _ in range(2))
+    assert first == again
+    monkeypatch.setattr(World, "reward", lambda *_: 0.0)
+    assert run_cell("quality", "kernel", seed=5, steps=STEPS).shown != first.shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--world", "nowhere"], "no world nowhere: use some of misleading"),
+        (["--arms", "kernel,magic"], "no arm magic: use some of none"),
+        (["--arms", ","], "no arm"),
+        (["--seeds", "0"], "seeds"),
+    ],
+)
+def test_a_name_that_is_not_there_is_wrong_usage(
+    arguments: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert _code(["bench", "--out", str(tmp_path / "new"), *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_whose_cells_do_not_fit_is_left_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench(capsys, tmp_path, "--world", "similar", "--arms", "none", "--seeds", "1")
+    options = ["bench", "--world", "similar", "--arms", "none", "--seeds", "1", "--out", str(tmp_path)]
+    log = tmp_path / "cells.jsonl"
+    row = log.read_text()
+    for tasks, text, said in (
+        (7, row, f"line 1, is of {STEPS} tasks"),
+        (STEPS, row + "not a cell\n", "line 2, is no finished cell"),
+        (STEPS, row.replace('"code": "', '"code": "0'), "line 1, was made by another version"),
+    ):
+        log.write_text(text)
+        assert _code([*options, "--tasks", str(tasks)]) == 2
+        error = capsys.readouterr().err
+        assert error.count("\n") == 1
+        assert said in error
+        assert log.read_text() == text

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 
 _CANDIDATES = 64
 _RECALLED = 16  # by MemRL's first phase
-_POLICIES = ("none", "similarity", "kernel", "auto")
+_POLICIES = ("kernel", "auto")
 
 
 class Arm(Protocol):
@@ -52,15 +53,15 @@ class PolicyArm:
         self._policy.record(self._open.pop(step), reward=reward, used=used)
 
 
-class RandomArm:
-    """K cases at random."""
+class FixedArm:
+    """An arm that learns nothing: `choice(world, step)` is all of it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, choice: Callable[[World, int], list[int]], world: World) -> None:
+        self._choice = choice
         self._world = world
 
     def choose(self, step: int) -> list[int]:
-        rng = np.random.default_rng([self._world.seed, step, 1])
-        return [int(case) for case in rng.choice(len(self._world.cases), MOST_SHOWN, replace=False)]
+        return self._choice(self._world, step)
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
         """Nothing is learned."""
@@ -106,26 +107,31 @@ class MemRLArm:
         self._q[list(shown)] += 0.3 * (2.0 * reward - 1.0 - self._q[list(shown)])
 
 
-class OracleArm:
-    """The best slate, known from the world itself."""
-
-    def __init__(self, world: World) -> None:
-        self._world = world
-
-    def choose(self, step: int) -> list[int]:
-        return self._world.best(step)
-
-    def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
-        """Nothing is learned."""
+def show_nothing(world: World, step: int) -> list[int]:
+    del world, step
+    return []
 
 
-_PUBLISHED: dict[str, Callable[[World], Arm]] = {
-    "random": RandomArm,
+def show_nearest(world: World, step: int) -> list[int]:
+    """The K nearest cases."""
+    return _top(*_nearest(world, step))
+
+
+def show_random(world: World, step: int) -> list[int]:
+    """K cases at random."""
+    rng = np.random.default_rng([world.seed, step, 1])
+    return [int(case) for case in rng.choice(len(world.cases), MOST_SHOWN, replace=False)]
+
+
+_OTHERS: dict[str, Callable[[World], Arm]] = {
+    "none": partial(FixedArm, show_nothing),
+    "random": partial(FixedArm, show_random),
+    "similarity": partial(FixedArm, show_nearest),
     "similarity+mean": MeanArm,
     "memrl": MemRLArm,
-    "oracle": OracleArm,
+    "oracle": partial(FixedArm, World.best),
 }
-ARMS = (*_POLICIES, *_PUBLISHED)
+ARMS = (*_OTHERS, *_POLICIES)
 
 
 def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
@@ -136,9 +142,9 @@ def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
     """
     if name in _POLICIES:
         return PolicyArm(name, world, stack)
-    if name not in _PUBLISHED:
+    if name not in _OTHERS:
         raise UsageError(f"there is no arm {name!r}: use some of {', '.join(ARMS)}")
-    return _PUBLISHED[name](world)
+    return _OTHERS[name](world)
 
 
 def _nearest(world: World, step: int) -> tuple[NDArray[np.intp], Floats]:

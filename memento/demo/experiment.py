@@ -91,7 +91,7 @@ def read_results(folders: Sequence[Path]) -> list[Result]:
     Raises:
         UsageError: a folder holds none.
     """
-    results = []
+    results: list[Result] = []
     for folder in folders:
         try:
             lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()

@@ -255,7 +255,8 @@ class CaseBank:
                     _collection_name(namespace),
                     # Without this a text call would try to download a model.
                     embedding_function=None,
-                    configuration={"hnsw": {"space": "cosine"}},
+                    # With Chroma's own 100 it misses some of the nearest 64, others each time it is filled.
+                    configuration={"hnsw": {"space": "cosine", "ef_search": 256}},
                     metadata={"namespace": namespace},
                 )
                 self._finish(namespace, collection)

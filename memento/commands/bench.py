@@ -45,11 +45,9 @@ def _chosen(what: str, given: str, known: tuple[str, ...]) -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     if names == ["all"]:
         return list(known)
-    wrong = [name for name in names if name not in known]
+    wrong = ", ".join(name for name in names if name not in known)
     if wrong or not names:
-        raise UsageError(
-            f"there is no {what} {', '.join(wrong) or given!r}: use some of {', '.join(known)}, or all"
-        )
+        raise UsageError(f"there is no {what} {wrong or repr(given)}: use some of {', '.join(known)}, or all")
     return names
 
 

@@ -171,7 +171,7 @@ def test_a_group_without_a_command_shows_its_help_and_is_wrong_usage(
         (["runs", "list", "--limit", "9" * 20], "--limit"),
         (["runs", "list", "--home", "x" * 5000], "cannot be used"),
         (["run", "a task", "--home", "~nobody-of-that-name/x"], "cannot be used"),
-        (["run", "a task", "--planner", " "], "planner"),
+        (["run", "a task", "--planner", " "], "a model is"),
         (["serve", "--port", "70000"], "--port"),
         (["demo", "--out", "/dev/null/demo"], "--out"),
         (["bench", "--out", "/dev/null/bench"], "--out"),

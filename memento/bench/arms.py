@@ -127,7 +127,7 @@ _OTHERS: dict[str, Callable[[World], Arm]] = {
     "none": partial(FixedArm, show_nothing),
     "random": partial(FixedArm, show_random),
     "similarity": partial(FixedArm, show_nearest),
-    "similarity+mean": MeanArm,
+    "case-mean": MeanArm,
     "memrl": MemRLArm,
     "oracle": partial(FixedArm, World.best),
 }

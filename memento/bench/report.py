@@ -29,7 +29,7 @@ def summary(cells: Sequence[Cell], folder: Path) -> dict[str, Any]:
 def print_report(cells: Sequence[Cell], folder: Path) -> None:
     """A table a world, and where the plots are."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     screen = Console(highlight=False)
     figures = summary(cells, folder)
@@ -38,33 +38,13 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         return
     for world, arms in figures["worlds"].items():
         seeds = max(arm["seeds"] for arm in arms.values())
-        columns = (
-            "arm",
-            "last",
-            "− none",
-            "− similarity",
-            "first",
-            "− none",
-            "− similarity",
-            "shown",
-            "poison",
-        )
-        table = Table(*columns, title=f"{world}: expected success, %, {seeds} seeds")
+        gaps = ("− none", "− simil.")
+        names = ("arm", "last", *gaps, "first", *gaps, "shown", "poison")
+        columns = (Column(name, no_wrap=True) for name in names)
+        title = f"{world}: expected success, %, {seeds} seeds"
+        table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
         for name, arm in arms.items():
-            table.add_row(
-                name,
-                *(
-                    text
-                    for span in ("last", "first")
-                    for text in (
-                        f"{100 * arm[span]:.1f}",
-                        _points(arm.get(f"{span}_minus_none")),
-                        _points(arm.get(f"{span}_minus_similarity")),
-                    )
-                ),
-                f"{arm['shown_last']:.2f}",
-                f"{arm['poison_last']:.2f}",
-            )
+            table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm))
         screen.print(table)
     screen.print(
         f"first and last: {figures['span']} tasks; differences in points with 95 % intervals, by seed;\n"
@@ -107,10 +87,20 @@ def interval(values: Sequence[float]) -> dict[str, float | None]:
     return {"points": mean, "low": mean - half, "high": mean + half}
 
 
+def _span(arm: dict[str, Any], span: str) -> list[str]:
+    """Success over the first or the last tasks, and what it is over the two plain arms."""
+    gaps = [_points(arm.get(f"{span}_minus_{other}")) for other in ("none", "similarity")]
+    return [f"{100 * arm[span]:.1f}", *gaps]
+
+
+def _shown(arm: dict[str, Any]) -> list[str]:
+    return [f"{arm['shown_last']:.2f}", f"{arm['poison_last']:.2f}"]
+
+
 def _points(gap: dict[str, float | None] | None) -> str:
     if gap is None:
         return ""
-    half = "" if gap["high"] is None else f" ± {gap['high'] - (gap['points'] or 0.0):.1f}"
+    half = "" if gap["high"] is None else f"±{gap['high'] - (gap['points'] or 0.0):.1f}"
     return f"{gap['points']:+.1f}{half}"
 
 
@@ -136,9 +126,10 @@ def _draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
     for axis, name in zip(axes, names, strict=True):
         axis.set(title=name, xlabel="tasks so far")
         axis.grid(alpha=0.3)
-    axes[0].legend(frameon=False, fontsize=8)
+    lines, labels = axes[0].get_legend_handles_labels()
+    figure.legend(lines, labels, loc="lower center", ncols=len(labels), frameon=False)
     figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
-    figure.tight_layout()
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     file = folder / f"{world}.png"
     figure.savefig(file)
     plt.close(figure)

@@ -42,6 +42,18 @@ def test_arms_are_compared_over_the_same_seeds_and_plotted(
     assert (tmp_path / "quality.png").stat().st_size > 10_000
 
 
+def test_the_table_fits_a_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    options = ["--world", "similar", "--arms", "none,similarity,case-mean", "--seeds", "2"]
+    assert _code(["bench", "--tasks", str(STEPS), "--out", str(tmp_path), *options]) == 0
+    out = capsys.readouterr().out
+    assert "similar: expected success, %, 2 seeds" in out
+    assert [line.split()[0] for line in out.splitlines()[2:5]] == ["none", "similarity", "case-mean"]
+    assert "…" not in out
+
+
 def test_a_stopped_bench_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = bench(capsys, tmp_path, "--world", "similar", "--arms", "none,oracle", "--seeds", "2")
     log = tmp_path / "cells.jsonl"

@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memento.bench.advantage import AdvantageArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Selection, build_policy
@@ -129,6 +130,7 @@ _OTHERS: dict[str, Callable[[World], Arm]] = {
     "similarity": partial(FixedArm, show_nearest),
     "case-mean": MeanArm,
     "memrl": MemRLArm,
+    "advantage": AdvantageArm,
     "oracle": partial(FixedArm, World.best),
 }
 ARMS = (*_OTHERS, *_POLICIES)

@@ -80,8 +80,8 @@ def open_bank(settings: Settings) -> "CaseBank":
     return CaseBank(settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url)
 
 
-def open_existing_bank(settings: Settings, *, to_embed: bool = True) -> "CaseBank":
-    """The case bank of a home that is there. What embeds nothing can do without the home's encoder.
+def open_to_correct(settings: Settings) -> "CaseBank":
+    """The case bank of a home that is there, for what embeds nothing: it needs no encoder.
 
     Raises:
         UsageError: it is not there.
@@ -90,11 +90,10 @@ def open_existing_bank(settings: Settings, *, to_embed: bool = True) -> "CaseBan
     from memento.memory.embeddings import KnownByName
 
     with Home.open(settings.home, create=False) as home:
-        if not to_embed:
-            with Ledger(home) as ledger:
-                name = ledger.fact("embedding")
-            if name is not None:
-                settings = settings.model_copy(update={"embedding": KnownByName(name)})
+        with Ledger(home) as ledger:
+            name = ledger.fact("embedding")
+        if name is not None:
+            settings = settings.model_copy(update={"embedding": KnownByName(name)})
         return open_bank(settings)
 
 

@@ -132,6 +132,32 @@ class Case:
         )
 
     @classmethod
+    def from_run(
+        cls,
+        run_id: str,
+        *,
+        namespace: str,
+        task: str,
+        plan: Sequence[str],
+        trajectory: Sequence[Step],
+        answer: str,
+        reward: float | None,
+        parents: Sequence[str],
+    ) -> Self:
+        """A run as a case. Its plan is what was carried out, over all plans that the run made."""
+        return cls(
+            task=task,
+            plan=[step["subtask"] for step in trajectory] or list(plan),
+            trajectory=list(trajectory),
+            answer=answer,
+            reward=reward,
+            outcome=outcome_of(reward),
+            parents=list(parents),
+            source_run=run_id,
+            namespace=namespace,
+        )
+
+    @classmethod
     def from_dict(cls, row: dict[str, Any]) -> Self:
         """The case that `to_dict` wrote.
 

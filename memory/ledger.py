@@ -297,20 +297,14 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
     """
     run = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one()
     repeated = read_one(connection, run["namespace"], run["case_id"]) if run["case_id"] else None
-    outcome = outcome_of(reward)
-    if repeated is None or repeated.source_run == run_id or repeated.outcome == outcome:
+    if repeated is None or repeated.source_run == run_id or repeated.outcome == outcome_of(reward):
         return
     shown = _slots_of(connection, [run_id]).get(run_id, ())
-    own = Case(
-        task=run["task"],
-        plan=[step["subtask"] for step in run["trajectory"]] or run["plan"],
-        trajectory=run["trajectory"],
-        answer=run["answer"],
+    own = Case.from_run(
+        run_id,
+        **{name: run[name] for name in ("namespace", "task", "plan", "trajectory", "answer")},
         reward=reward,
-        outcome=outcome,
         parents=[slot.case_id for slot in shown],
-        source_run=run_id,
-        namespace=run["namespace"],
     )
     vector = np.frombuffer(run["vector"], dtype=np.float32)
     case_id = add_case(connection, own, vector, merge_repetitions=True)

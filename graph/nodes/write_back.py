@@ -11,7 +11,7 @@ from memento.graph.cases import shown_cases, with_use
 from memento.graph.parts import Run
 from memento.graph.state import State, Update
 from memento.memory import Case, Reward, RunRecord, Shown
-from memento.memory.case import outcome_of, tool_sequence
+from memento.memory.case import tool_sequence
 from memento.memory.credit import followed
 
 
@@ -80,15 +80,13 @@ def _reward(state: State) -> Reward | None:
 
 
 def _case(state: State, namespace: str) -> Case:
-    """The run as a case. Its plan is what was carried out, over all plans that the run made."""
-    return Case(
+    return Case.from_run(
+        state["run_id"],
+        namespace=namespace,
         task=state["question"],
-        plan=[step["subtask"] for step in state["trajectory"]] or list(state["plan"]),
+        plan=state["plan"],
         trajectory=state["trajectory"],
         answer=state["answer"],
         reward=state["reward"],
-        outcome=outcome_of(state["reward"]),
         parents=[str(slot["case_id"]) for slot in state["retrieved"]],
-        source_run=state["run_id"],
-        namespace=namespace,
     )

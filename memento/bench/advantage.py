@@ -16,12 +16,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.bench.worlds import MOST_SHOWN, World, question_vectors
+from memento.bench.worlds import MOST_SHOWN, World, components
+from memento.memory.policy import CANDIDATES, FLOOR
 
 Floats = NDArray[np.float64]
 
-_CANDIDATES = 64
-_FLOOR = 0.03
 _NOISE = 0.21
 _TASK = 24  # components of the task in b(s)
 _PAIR = 48  # components in z
@@ -64,7 +63,6 @@ class _Open:
     """A choice whose reward is still to come."""
 
     features: Floats
-    own: Floats
     baseline: Floats
     shown: list[int]
     arm: str
@@ -76,8 +74,8 @@ class AdvantageArm:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = np.random.default_rng([world.seed, 99])
-        self._task_parts, self._tasks = _components(world.tasks)
-        self._cases = _components(world.cases)[1]
+        self._task_parts = components(world.tasks, _TASK)
+        self._tasks, self._cases = _directions(world.tasks), _directions(world.cases)
         self._precision = np.diag(_NOISE / _PRIOR_STD**2)
         self._target = self._precision @ _PRIOR_MEAN
         self._own_sum = np.zeros(len(world.cases))
@@ -88,13 +86,12 @@ class AdvantageArm:
         self._open: dict[int, _Open] = {}
 
     def choose(self, step: int) -> list[int]:
-        cosines = np.asarray(self._world.cases @ self._world.tasks[step], dtype=np.float64)
-        near = np.argsort(-cosines, kind="stable")[:_CANDIDATES]
-        features, spread = self._features(step, near, cosines[near])
+        near, cosines = self._world.nearest(step, CANDIDATES)
+        features, spread = self._features(step, near, cosines)
         arm, places = self._slate(features, spread)
-        baseline = np.r_[1.0, self._task_parts[step, :_TASK], np.zeros(6)]
+        baseline = np.r_[1.0, self._task_parts[step], np.zeros(6)]
         shown = [int(near[place]) for place in places]
-        self._open[step] = _Open(features[places], features[places, 3], baseline, shown, arm)
+        self._open[step] = _Open(features[places], baseline, shown, arm)
         return shown
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
@@ -127,7 +124,7 @@ class AdvantageArm:
         """The slate with the greatest value under one draw of the model, by places; none where none is above
         showing nothing.
         """
-        if self._rng.random() < _FLOOR:
+        if self._rng.random() < FLOOR:
             return "none", []
         mean = self._mean()
         scale = np.linalg.cholesky(np.linalg.inv(self._precision) * _NOISE)
@@ -159,7 +156,7 @@ class AdvantageArm:
         share = 1.0 / len(choice.shown)
         own = mean[_W][3]
         explained = company * float(choice.features[:, 3:].mean(axis=0) @ mean[_W][3:])
-        for case, effect in zip(choice.shown, choice.own, strict=True):
+        for case, effect in zip(choice.shown, choice.features[:, 3], strict=True):
             self._own_sum[case] += share * (left - explained + company * share * float(effect) * own)
             self._own_weight[case] += share**2
             self._pairs.add(self._tasks[step], self._cases[case], left, share)
@@ -178,10 +175,7 @@ class AdvantageArm:
         return np.asarray(np.linalg.solve(self._precision, self._target))
 
 
-def _components(vectors: NDArray[np.float32]) -> tuple[Floats, Floats]:
-    """Whitened components under the public questions, and the first 48 of them at unit length."""
-    pool = question_vectors().astype(np.float64)
-    _, scales, axes = np.linalg.svd(pool - pool.mean(axis=0), full_matrices=False)
-    to_components = axes[:_PAIR].T / scales[:_PAIR] * np.sqrt(len(pool))
-    parts = (vectors - pool.mean(axis=0)) @ to_components
-    return parts, parts / np.linalg.norm(parts, axis=1, keepdims=True)
+def _directions(vectors: NDArray[np.float32]) -> Floats:
+    """z: the first 48 whitened components, at unit length."""
+    parts = components(vectors, _PAIR)
+    return np.asarray(parts / np.linalg.norm(parts, axis=1, keepdims=True))

@@ -14,10 +14,10 @@ from memento.bench.advantage import AdvantageArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Selection, build_policy
+from memento.memory.policy import CANDIDATES
 
 Floats = NDArray[np.float64]
 
-_CANDIDATES = 64
 _RECALLED = 16  # by MemRL's first phase
 _POLICIES = ("kernel", "auto")
 
@@ -77,7 +77,7 @@ class MeanArm:
         self._counts = np.zeros(len(world.cases))
 
     def choose(self, step: int) -> list[int]:
-        near, cosines = _nearest(self._world, step)
+        near, cosines = self._world.nearest(step, CANDIDATES)
         usual = self._sums.sum() / max(self._counts.sum(), 1.0)
         means = (self._sums[near] + 3.0 * usual) / (self._counts[near] + 3.0)
         return _top(near, cosines + means)
@@ -99,9 +99,8 @@ class MemRLArm:
         self._q = np.zeros(len(world.cases))
 
     def choose(self, step: int) -> list[int]:
-        cases, cosines = _nearest(self._world, step)
-        recalled, near = cases[:_RECALLED], cosines[:_RECALLED]
-        return _top(recalled, _standard(near) + _standard(self._q[recalled]))
+        recalled, cosines = self._world.nearest(step, _RECALLED)
+        return _top(recalled, _standard(cosines) + _standard(self._q[recalled]))
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
         del step, cited
@@ -115,7 +114,7 @@ def show_nothing(world: World, step: int) -> list[int]:
 
 def show_nearest(world: World, step: int) -> list[int]:
     """The K nearest cases."""
-    return _top(*_nearest(world, step))
+    return _top(*world.nearest(step, MOST_SHOWN))
 
 
 def show_random(world: World, step: int) -> list[int]:
@@ -147,13 +146,6 @@ def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
     if name not in _OTHERS:
         raise UsageError(f"there is no arm {name!r}: use some of {', '.join(ARMS)}")
     return _OTHERS[name](world)
-
-
-def _nearest(world: World, step: int) -> tuple[NDArray[np.intp], Floats]:
-    """The nearest cases and their cosines."""
-    cosines = np.asarray(world.cases @ world.tasks[step], dtype=np.float64)
-    near = np.argsort(-cosines, kind="stable")[:_CANDIDATES]
-    return near, cosines[near]
 
 
 def _top(cases: NDArray[np.intp], scores: Floats) -> list[int]:

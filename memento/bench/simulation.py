@@ -63,12 +63,12 @@ def run_cell(world_name: str, arm_name: str, seed: int, steps: int) -> Cell:
 def run_cells(
     folder: Path, worlds: Sequence[str], arms: Sequence[str], seeds: Sequence[int], steps: int
 ) -> Iterator[Cell]:
-    """Every cell as it is finished, those first that `folder` has from before. The folder is read at once.
+    """Every cell as it is finished, those first that `folder`, which is there, has from before. It is read at
+    once.
 
     Raises:
         UsageError: it holds cells of another number of steps or another version, or a line that is none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     done = {cell.key: cell for cell in _read_cells(folder / _FILE, steps)}
     wanted = list(product(worlds, arms, seeds))
     missing = [key for key in wanted if key not in done]

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.errors import UsageError
+from memento.memory.embeddings import unit
 
 Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -111,6 +112,12 @@ class World:
         effect = float(weights @ self.effects[step, list(shown)])
         return float(np.clip(self.base[step] + effect, 0.02, 0.98))
 
+    def nearest(self, step: int, count: int) -> tuple[NDArray[np.intp], Floats]:
+        """The cases most similar to a step's task, nearest first, and their cosines."""
+        cosines = np.asarray(self.cases @ self.tasks[step], dtype=np.float64)
+        near = np.argsort(-cosines, kind="stable")[:count]
+        return near, cosines[near]
+
     def poisoned(self, step: int, shown: Sequence[int]) -> int:
         """How many of the shown cases are poison."""
         era = step * len(self.poison) // len(self.tasks)
@@ -180,36 +187,33 @@ def make_world(kind: str, seed: int, steps: int = 2000) -> World:
 def question_vectors() -> Vectors:
     """MiniLM's vectors of public questions, of unit length, shape (questions, 384)."""
     with files("memento.bench").joinpath("questions.npy").open("rb") as file:
-        return _unit(np.load(file).astype(np.float32))
+        return unit(np.load(file).astype(np.float32))
 
 
 def _near(vectors: Vectors, rng: np.random.Generator) -> Vectors:
     """The questions worded a little otherwise: cosine about .95 to the original."""
     noise = rng.standard_normal(vectors.shape).astype(np.float32)
-    return _unit(vectors + 0.33 * _unit(noise))
-
-
-def _unit(vectors: Vectors) -> Vectors:
-    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)
+    return unit(vectors + 0.33 * unit(noise))
 
 
 @cache
 def _whitening() -> tuple[Vectors, Vectors]:
-    """The questions' mean, and the map to their first components with unit variance."""
+    """The questions' mean, and the map to their principal components with unit variance."""
     pool = question_vectors()
     mean = pool.mean(axis=0)
     _, scales, axes = np.linalg.svd(pool - mean, full_matrices=False)
-    return mean, np.asarray(axes[:_COMPONENTS].T / scales[:_COMPONENTS] * np.sqrt(len(pool)), np.float32)
+    return mean, np.asarray(axes.T / scales * np.sqrt(len(pool)), np.float32)
 
 
-def _components(vectors: Vectors) -> Floats:
+def components(vectors: Vectors, count: int = _COMPONENTS) -> Floats:
+    """The vectors' first whitened components under the public questions, shape (vectors, count)."""
     mean, axes = _whitening()
-    return np.asarray((vectors - mean) @ axes, dtype=np.float64)
+    return np.asarray((vectors - mean) @ np.ascontiguousarray(axes[:, :count]), dtype=np.float64)
 
 
 def _groups(vectors: Vectors, prototypes: Floats) -> Floats:
     """Soft memberships in the hidden groups, of unit length, shape (vectors, groups)."""
-    logits = 1.2 * _components(vectors) @ prototypes
+    logits = 1.2 * components(vectors) @ prototypes
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shares / np.linalg.norm(shares, axis=1, keepdims=True))
 
@@ -253,7 +257,7 @@ def _hubs(cosines: Vectors, share: float, rng: np.random.Generator) -> NDArray[n
 def _base(tasks: Vectors, rng: np.random.Generator) -> Floats:
     """b(s): some kinds of question are harder than others."""
     slope = rng.standard_normal(_COMPONENTS) / np.sqrt(_COMPONENTS)
-    return np.asarray(np.clip(0.4 + 0.12 * _components(tasks) @ slope, 0.05, 0.9))
+    return np.asarray(np.clip(0.4 + 0.12 * components(tasks) @ slope, 0.05, 0.9))
 
 
 def _attention(rng: np.random.Generator, *, adds: bool) -> Floats:

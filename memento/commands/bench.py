@@ -1,12 +1,11 @@
 """memento bench: ways to choose cases, side by side in simulated worlds."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memento.commands.common import JsonOption, notice, print_json
+from memento.commands.common import JsonOption, dated, make_out, notice, print_json
 from memento.errors import UsageError
 
 
@@ -33,11 +32,8 @@ def bench(
 
     worlds = _chosen("world", world, tuple(KINDS))
     names = _chosen("arm", arms, ARMS)
-    folder = out or Path("bench-runs") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be made ({error.strerror}): give another with --out DIR") from None
+    folder = out or dated("bench-runs")
+    make_out(folder)
     _run(folder, worlds, names, range(seed, seed + seeds), tasks, as_json=as_json)
 
 

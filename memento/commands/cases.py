@@ -95,9 +95,9 @@ def delete(
     case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
 ) -> None:
     """Remove a case for good. Example: memento cases delete CASE_ID"""
-    from memento.api import open_existing_bank
+    from memento.api import open_to_correct
 
-    with open_existing_bank(settings_for(home, namespace=namespace), to_embed=False) as bank:
+    with open_to_correct(settings_for(home, namespace=namespace)) as bank:
         bank.delete(case_id)
     _done({"id": case_id, "deleted": True}, as_json=as_json)
 
@@ -173,9 +173,9 @@ def import_(
 def _set_status(
     case_id: str, status: str, home: Path | None, namespace: str | None, *, as_json: bool
 ) -> None:
-    from memento.api import open_existing_bank
+    from memento.api import open_to_correct
 
-    with open_existing_bank(settings_for(home, namespace=namespace), to_embed=False) as bank:
+    with open_to_correct(settings_for(home, namespace=namespace)) as bank:
         bank.set_status(case_id, "quarantined" if status == "quarantined" else "active")
     _done({"id": case_id, "status": status}, as_json=as_json)
 

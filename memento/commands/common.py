@@ -4,11 +4,13 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from memento.errors import UsageError
 from memento.settings import Settings, has_openai, load_settings
 
 if TYPE_CHECKING:
@@ -29,6 +31,23 @@ NamespaceOption = Annotated[str | None, typer.Option("--namespace", help="Whose 
 def settings_for(home: Path | None = None, **given: Any) -> Settings:
     """The settings from flags over the environment."""
     return load_settings(home=home, **given)
+
+
+def dated(parent: str) -> Path:
+    """A folder named after now, where none is given."""
+    return Path(parent) / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+
+
+def make_out(folder: Path) -> None:
+    """Make the folder of --out.
+
+    Raises:
+        UsageError: it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be made ({error.strerror}): give another with --out DIR") from None
 
 
 def print_json(value: Any) -> None:

@@ -1,12 +1,11 @@
 """memento demo: a frozen model gets better at real tasks because it remembers."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from memento.commands.common import JsonOption, print_json
+from memento.commands.common import JsonOption, dated, make_out, print_json
 from memento.errors import UsageError
 
 
@@ -32,13 +31,10 @@ def demo(
 
     if not report:
         weights()
-    folder = out or Path("demo") / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = out or dated("demo")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is there already and not empty: give a new folder with --out DIR")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"{folder} cannot be made ({error.strerror}): give another with --out DIR") from None
+    make_out(folder)
     if report:
         results = read_results(report)
     else:

@@ -14,7 +14,7 @@ STEPS = 120
 
 
 def nearest(world: World, step: int, count: int = 4) -> list[int]:
-    return [int(case) for case in np.argsort(-(world.cases @ world.tasks[step]))[:count]]
+    return [int(case) for case in world.nearest(step, count)[0]]
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -113,7 +113,8 @@ class Effect:
 def effects(runs: Runs) -> list[Effect]:
     """Every estimate that the runs allow: floor, SNIPS, and those of the models that are given.
 
-    floor and SNIPS are of all runs, learned and floor; the model's is of the runs that showed cases.
+    They are not of quite the same thing: SNIPS and doubly robust of the policy as it ran, its floor among it;
+    floor of what the policy did off the floor (greater by 3 in 100); model of the runs that showed cases.
     """
     found = [floor_effect(runs), snips_effect(runs)]
     if runs.baseline is not None:

@@ -325,6 +325,21 @@ def test_runs_for_which_the_floor_was_not_drawn_are_not_compared_with_it() -> No
         floored=np.r_[runs.floored, np.zeros(500, bool)],
     )
     assert floor_effect(late) == floor_effect(runs)
+    alike = replace(late, reward=np.where(late.floor > 0, 1.0, 0.0))
+    assert not floor_effect(alike).known
+
+
+def test_a_floor_that_changed_with_the_tasks_does_not_pass_for_an_effect() -> None:
+    """Hard tasks under a floor of one half and easy ones under a tenth; cases change nothing."""
+    floored = [[True] * 100 + [False] * 100, [True] * 100 + [False] * 900]
+    rewards = [[0.0, 0.0, 0.0, 1.0] * 50, [0.0, 1.0, 1.0, 1.0] * 250]
+    on = np.concatenate([np.asarray(part) for part in floored])
+    floor = np.r_[np.full(200, 0.5), np.full(1000, 0.1)]
+    found = floor_effect(
+        Runs(reward=np.concatenate(rewards), showed=~on, chance=floor, floor=floor, floored=on)
+    )
+    assert found.known
+    assert found.points == pytest.approx(0.0)
 
 
 # -- the model, and what is said

@@ -64,7 +64,9 @@ def _components(pairs: Pairs, generator: Any) -> Tensors:
     """
     import torch
 
-    vectors = torch.tensor(np.unique(np.vstack([pairs.states, pairs.cases[pairs.shown]]), axis=0))
+    _, one_each = np.unique(pairs.names[pairs.shown], return_index=True)
+    tasks, cases = pairs.states[_first_of_run(pairs.states)], pairs.cases[pairs.shown][one_each]
+    vectors = torch.tensor(np.vstack([tasks, cases]))
     mean = vectors.mean(dim=0)
     centred = (vectors - mean).double()
     size = min(COMPONENTS, vectors.shape[1])
@@ -123,22 +125,29 @@ def _folds(states: Vector) -> NDArray[np.intp]:
     """Which member leaves which pair out, shape (pairs,): the pairs of a task, and of those that are nearly
     the same, are in one fold. All −1 where there are too few tasks to leave one out.
     """
-    leaders: list[int] = []
-    groups = np.full(len(states), -1)
-    for row in range(len(states)):
+    first = _first_of_run(states)
+    tasks = states[first]
+    groups = np.full(len(tasks), -1)
+    found = 0
+    for row in range(len(tasks)):
         if groups[row] < 0:
-            alike = (groups < 0) & (states @ states[row] >= SAME_TASK)
-            alike[row] = True
-            groups[alike] = len(leaders)
-            leaders.append(row)
-    if len(leaders) < MEMBERS:
+            alike = (tasks[row:] @ tasks[row] >= SAME_TASK) & (groups[row:] < 0)
+            alike[0] = True
+            groups[row:][alike] = found
+            found += 1
+    if found < MEMBERS:
         return np.full(len(states), -1)
-    folds, filled = np.zeros(len(leaders), dtype=np.intp), np.zeros(MEMBERS)
+    folds, filled = np.zeros(found, dtype=np.intp), np.zeros(MEMBERS)
     sizes = np.bincount(groups)
     for group in np.argsort(-sizes, kind="stable"):
         folds[group] = int(filled.argmin())
         filled[folds[group]] += sizes[group]
-    return np.asarray(folds[groups])
+    return np.asarray(folds[groups][np.cumsum(first) - 1])
+
+
+def _first_of_run(states: Vector) -> NDArray[np.bool_]:
+    """Where a task is not that of the pair before: the pairs of a run stand together."""
+    return np.asarray([True, *(states[1:] != states[:-1]).any(axis=1)])
 
 
 def _calibration(learned: Floats, prior: Floats, rewards: Floats, weights: Floats) -> Floats:

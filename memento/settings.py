@@ -88,8 +88,6 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _available(self) -> Self:
-        if self.policy == "neural":
-            raise ValueError("policy 'neural' is not available: use auto, none, similarity or kernel")
         if self.ledger_url is not None:
             raise ValueError("ledger_url is not available: the ledger is in the home")
         return self

@@ -157,6 +157,18 @@ class CaseBank:
         with self.home.reader.connect() as connection:
             return journal.read_some(connection, namespace or self.namespace, case_ids)
 
+    def vectors(
+        self, case_ids: Sequence[str], namespace: str | None = None
+    ) -> dict[str, tuple[Vector, Outcome]]:
+        """Vector and outcome of those of the cases that are there, whatever their status, by id."""
+        with self.home.reader.connect() as connection:
+            return journal.read_vectors(connection, namespace or self.namespace, case_ids)
+
+    def outcomes(self, case_ids: Sequence[str], namespace: str | None = None) -> dict[str, Outcome]:
+        """The outcome of those of the cases that are there, whatever their status, by id."""
+        with self.home.reader.connect() as connection:
+            return journal.read_outcomes(connection, namespace or self.namespace, case_ids)
+
     def all(self, namespace: str | None = None, status: Status | None = None) -> list[Case]:
         """The cases in the order in which they came, of one status or of any."""
         with self.home.reader.connect() as connection:

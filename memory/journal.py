@@ -148,6 +148,28 @@ def read_active(
     return {case_id: (outcome, tuple(tools)) for case_id, outcome, tools in rows}
 
 
+def read_vectors(
+    connection: Connection, namespace: str, ids: Sequence[str]
+) -> dict[str, tuple[Vector, Outcome]]:
+    """Vector and outcome of those of the ids that are there, whatever their status."""
+    query = _live(namespace).with_only_columns(cases.c.id, cases.c.vector, cases.c.outcome)
+    return {
+        case_id: (np.frombuffer(vector, dtype=np.float32), outcome)
+        for chunk in chunks(ids)
+        for case_id, vector, outcome in connection.execute(query.where(cases.c.id.in_(chunk)))
+    }
+
+
+def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Outcome]:
+    """The outcome of those of the ids that are there, whatever their status."""
+    query = _live(namespace).with_only_columns(cases.c.id, cases.c.outcome)
+    return {
+        case_id: outcome
+        for chunk in chunks(ids)
+        for case_id, outcome in connection.execute(query.where(cases.c.id.in_(chunk)))
+    }
+
+
 def read_all(connection: Connection, namespace: str, status: Status | None = None) -> list[Case]:
     """The namespace's cases in the order in which they came."""
     query = _live(namespace).order_by(cases.c.order)
@@ -202,6 +224,11 @@ def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -
         body = connection.execute(select(cases.c.body).where(*this, ~cases.c.deleted)).scalar()
         if body == row.case.to_dict():
             connection.execute(update(cases).where(*this).values(in_bank=True))
+
+
+def chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
+    """SQLite takes 32,766 parameters in a statement."""
+    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _live(namespace: str) -> Select[Any]:

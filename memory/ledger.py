@@ -2,7 +2,7 @@
 everything that is learned is a function of it.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from pathlib import Path
@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, keep_dimensions, read_one, set_outcome
+from memento.memory.journal import add_case, chunks, keep_dimensions, read_one, set_outcome
 from memento.memory.redact import redact, redact_text
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
@@ -314,7 +314,7 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
 def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each run's counting reward and weight: the greatest weight counts, among equals the newest."""
     best: dict[str, tuple[float, float]] = {}
-    for chunk in _chunks(run_ids):
+    for chunk in chunks(run_ids):
         query = select(rewards).where(rewards.c.run_id.in_(chunk)).order_by(rewards.c.id)
         for row in connection.execute(query).mappings():
             if row["weight"] >= best.get(row["run_id"], (0.0, 0.0))[1]:
@@ -324,16 +324,11 @@ def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[st
 
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
     slots: dict[str, list[Shown]] = {}
-    for chunk in _chunks(run_ids):
+    for chunk in chunks(run_ids):
         query = select(retrievals).where(retrievals.c.run_id.in_(chunk)).order_by(retrievals.c.rank)
         for row in connection.execute(query).mappings():
             slots.setdefault(row["run_id"], []).append(Shown(**_without_run(row)))
     return {run_id: tuple(shown) for run_id, shown in slots.items()}
-
-
-def _chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
-    """SQLite takes 32,766 parameters in a statement."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _without_run(row: RowMapping) -> dict[str, Any]:

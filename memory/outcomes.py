@@ -57,7 +57,12 @@ class Outcomes:
         self._evidence: dict[str | None, Evidence] = {}
         self._slots: dict[tuple[int, str], Floats] = {}
         self._all_slots: Slots | None = None
+        self._rewarded: list[OutcomeRow] | None = None
         self._lock = threading.RLock()
+
+    @property
+    def namespace(self) -> str:
+        return self._namespace
 
     def refresh(self) -> None:
         """Take in what was written since the last time, by this process or another."""
@@ -84,6 +89,16 @@ class Outcomes:
                 self._all_slots = Slots(table[:, 0], table[:, 1], table[:, 2], table[:, 3] > 0)
             return self._all_slots
 
+    def rewarded(self) -> list[OutcomeRow]:
+        """The runs that have a reward, in run order. A run's row is the same object until something new is
+        written about it.
+        """
+        with self._lock:
+            if self._rewarded is None:
+                rows = (self._runs[key] for key in sorted(self._runs))
+                self._rewarded = [row for row in rows if row.reward is not None]
+            return self._rewarded
+
     def usual_cosine(self) -> tuple[float, int]:
         """The mean cosine of tasks to their candidates, and over how many runs."""
         with self._lock:
@@ -94,6 +109,7 @@ class Outcomes:
     def _take(self, row: OutcomeRow) -> None:
         key = (row.number, row.run_id)
         self._runs[key] = row
+        self._rewarded = None
         if row.reward is None:
             return
         self._all_slots = None

@@ -14,6 +14,7 @@ from memento.memory.case_bank import Candidate, CaseBank
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.ledger import Ledger, Reward, RunRecord
+from memento.memory.neural_q import NeuralQ
 from memento.memory.outcomes import Outcomes
 from memento.memory.q_function import KernelQ, QFunction, QValues, SimilarityQ
 from memento.memory.shown import Shown
@@ -166,22 +167,24 @@ def build_policy(
     """The case-selection policy of that name.
 
     "none" shows nothing, "similarity" the top K by cosine; "kernel" is soft Q-learning with KernelQ and
-    the void case, and so, for now, is "auto".
+    the void case, and so, for now, is "auto"; "neural" is the same with NeuralQ.
 
     Raises:
         UsageError: there is no such policy, or k is not a number of cases.
     """
     if isinstance(k, bool) or not isinstance(k, int) or not 0 <= k <= CANDIDATES:
         raise UsageError(f"k is a number of cases from 0 to {CANDIDATES}, not {k!r}")
+    outcomes = ledger or bank.ledger
     known: dict[str, tuple[PolicyName, QFunction]] = {
         "none": ("none", SimilarityQ()),
         "similarity": ("similarity", SimilarityQ()),
         "kernel": ("kernel", KernelQ()),
+        "neural": ("neural", NeuralQ(bank, outcomes.home.path / "neural", seed)),
         "auto": ("auto", KernelQ()),
     }
     if name not in known:
         raise UsageError(f"the policy {name!r} is not available: use one of {', '.join(sorted(known))}")
-    return Policy(*known[name], bank, ledger or bank.ledger, k, seed)
+    return Policy(*known[name], bank, outcomes, k, seed)
 
 
 def run_record(selection: Selection, shown: Sequence[Shown], **about: object) -> RunRecord:

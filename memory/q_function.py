@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from memento.memory.case import Outcome
 from memento.memory.case_bank import Candidate
 from memento.memory.outcomes import Evidence, Outcomes, Slots
 
@@ -31,7 +32,7 @@ class QValues:
 
 
 class QFunction(Protocol):
-    """What the policy needs of a way of learning. It reads the outcomes and keeps nothing of its own."""
+    """What the policy needs of a way of learning. What it keeps is a function of the outcomes."""
 
     @property
     def name(self) -> str: ...
@@ -105,7 +106,7 @@ class KernelQ:
         mean: float,
     ) -> tuple[float, float, float]:
         """Q of one case, its standard deviation, and how many credited outcomes it has."""
-        penalty = self._penalty(candidate)
+        penalty = self.penalty(candidate.outcome)
         prior = void + float(advantage(candidate.similarity)) - penalty
         if not evidence.rewards.size:
             return prior, self._std(self.near_strength), 0.0
@@ -117,9 +118,10 @@ class KernelQ:
         q = prior + (float(near @ surplus) + self.near_strength * mean_surplus) / total
         return q, self._std(total), count
 
-    def _penalty(self, candidate: Candidate) -> float:
+    def penalty(self, outcome: Outcome) -> float:
+        """What the prior takes off for a case that did not itself succeed."""
         penalties = {"failure": self.failure_penalty, "unknown": self.unknown_penalty, "success": 0.0}
-        return penalties[candidate.outcome]
+        return penalties[outcome]
 
     def _levels(self, outcomes: Outcomes, usual: float) -> tuple[float, float]:
         """The mean reward without cases, and what cases are worth beyond their similarity, both on the whole.

@@ -19,7 +19,7 @@ from memento.memory.policy import CANDIDATES
 Floats = NDArray[np.float64]
 
 _RECALLED = 16  # by MemRL's first phase
-_POLICIES = ("kernel", "auto")
+_POLICIES = ("kernel", "neural", "auto")
 
 
 class Arm(Protocol):

@@ -35,7 +35,7 @@ def run(
     ] = False,
     planner: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
     executor: Annotated[str | None, typer.Option(help="'provider:model' or 'local'.")] = None,
-    policy: Annotated[str | None, typer.Option(help="auto, none, similarity or kernel.")] = None,
+    policy: Annotated[str | None, typer.Option(help="auto, none, similarity, kernel or neural.")] = None,
     k: Annotated[int | None, typer.Option("-k", help="At most so many cases are shown.")] = None,
     as_json: JsonOption = False,
 ) -> None:

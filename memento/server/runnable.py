@@ -28,7 +28,7 @@ MAX_THREADS = 1000
 
 # LangServe drops constraints such as ge=0 from these: `Served.context` checks them.
 _MAY_SET: dict[str, Any] = {
-    "policy": Literal["auto", "none", "similarity", "kernel"],
+    "policy": Literal["auto", "none", "similarity", "kernel", "neural"],
     "k": int,
     "learn": bool,
     "grow": bool,

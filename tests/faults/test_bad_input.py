@@ -59,7 +59,6 @@ CONTEXTS: dict[str, Any] = {
     "a model without provider": Context(executor="there-is-no-such-model"),
     "unknown judge": Context(judge="nobody:gpt-9"),
     "unknown policy": Context(policy="magic"),
-    "a policy to come": Context(policy="neural"),
     "k below zero": Context(k=-1),
     "k as text": Context(k="4"),  # type: ignore[arg-type]
     "no plans": Context(max_cycles=0),

@@ -147,7 +147,6 @@ def test_a_group_without_a_command_shows_its_help_and_is_wrong_usage(
         (["run", "a task", "--nonsense"], "--nonsense"),
         (["run", "a task", "-k", "many"], "-k"),
         (["run", "a task", "-k", "65"], "k: "),
-        (["run", "a task", "--policy", "neural"], "neural"),
         (["run", "a task", "--policy", "nonsense"], "policy"),
         (["run", "a task", "--namespace", ""], "namespace"),
         (["run", "a task", "--planner", "nonsense:model"], "nonsense"),

@@ -226,7 +226,7 @@ def test_context_comes_from_configurable(serve: Serve, minilm_bank: CaseBank, st
         ({"k": -1}, 400, "k is a whole number from 0"),
         ({"k": "many"}, 422, "configurable.k"),
         ({"thread_id": "x" * 201}, 400, "thread_id has at most 200"),
-        ({"policy": "neural"}, 422, "configurable.policy"),
+        ({"policy": "magic"}, 422, "configurable.policy"),
         ({"thread_id": {"a": 1}}, 422, "configurable.thread_id"),
     ],
 )

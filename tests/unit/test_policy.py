@@ -369,7 +369,7 @@ def test_what_is_excluded_deleted_or_quarantined_is_not_chosen(quick_bank: CaseB
 
 def test_no_more_cases_than_k(quick_bank: CaseBank) -> None:
     fill(quick_bank, [0.9, 0.8, 0.7, 0.6, 0.5])
-    for name in ("similarity", "kernel", "auto"):
+    for name in ("similarity", "kernel", "neural", "auto"):
         for k in (0, 1, 3):
             policy = build_policy(name, bank=quick_bank, k=k)
             assert all(len(policy.select(TASK).cases) <= k for _ in range(5))
@@ -394,7 +394,7 @@ def test_none_shows_nothing(quick_bank: CaseBank) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["none", "similarity", "kernel", "auto"])
+@pytest.mark.parametrize("name", ["none", "similarity", "kernel", "neural", "auto"])
 def test_an_empty_bank_shows_nothing(quick_bank: CaseBank, name: str) -> None:
     policy = build_policy(name, bank=quick_bank)
     for explore in (True, False):
@@ -403,7 +403,7 @@ def test_an_empty_bank_shows_nothing(quick_bank: CaseBank, name: str) -> None:
         assert selection.cases == []
 
 
-@pytest.mark.parametrize("name", ["neural", "nonsense", "", "Kernel"])
+@pytest.mark.parametrize("name", ["nonsense", "", "Kernel"])
 def test_a_policy_that_is_not_available_is_wrong_usage(quick_bank: CaseBank, name: str) -> None:
     with pytest.raises(UsageError, match="not available"):
         build_policy(name, bank=quick_bank)

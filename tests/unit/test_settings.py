@@ -88,7 +88,6 @@ def test_an_empty_variable_is_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
         ("k", "-1"),
         ("k", "65"),
         ("k", "1.5"),
-        ("policy", "neural"),
         ("policy", "nonsense"),
         ("learn", "perhaps"),
         ("namespace", "x" * 201),

@@ -1,0 +1,330 @@
+"""A Bayesian model of the advantage: what showing a case adds to success over showing nothing.
+
+For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the credit that sum to 1,
+
+    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + ε,   Var ε = .21 / weight of the reward
+
+    b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
+    f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c]
+    g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
+             own      1[c = c']                     one case is better than another, whatever the task
+             family   k(c,c')                       so are cases that are alike
+             task     k(s,s')                       on some tasks cases help more
+             match    k(s,s') k(c,c')               alike cases help on alike tasks
+             place    k(s,s') 1[c = c']             one case helps on alike tasks
+
+with k(s,s') = exp((z(s)·z(s') − 1)/.25) and k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of
+memory/components.py, and k(c,c') = 0 where two cases did different things. The variances and ρ (what a
+further case adds or dilutes) are those of the greatest posterior density, by marginal likelihood
+(Rasmussen and Williams 2006, eq. 2.30 and 5.8); all else is exact (eq. 2.25 and 2.26).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, cho_solve
+from scipy.sparse import csr_array
+
+Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
+Codes = NDArray[np.int64]
+
+TASK_PARTS = 24
+FEATURES = 4
+NOISE = 0.21
+_TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
+_BASE = 1 + TASK_PARTS
+_PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6]
+_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3] ** 2
+_RHO_MEAN, _RHO_STD = 0.15, 0.4
+_RHO_LEAST, _RHO_MOST = -0.25, 1.4
+_LOG_STD = 1.5
+"""Of the prior on the logarithm of each variance."""
+
+
+@dataclass(frozen=True)
+class Hyper:
+    """The five variances, in the order own, family, task, match, place, and ρ."""
+
+    variances: tuple[float, float, float, float, float] = (0.02, 0.005, 0.002, 0.02, 0.005)
+    rho: float = _RHO_MEAN
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Cases as the model sees them. `codes` tells one from another and `did` what they did, shape (cases,);
+    `directions` has shape (cases, 48), `features` (cases, 4): φ for the task in question.
+    """
+
+    codes: Codes
+    did: Codes
+    directions: Singles
+    features: Floats
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Runs with a reward, in run order. `tasks` are directions, shape (runs, 48), `parts` components, shape
+    (runs, 24); `sizes`, `rewards` and `weights` have shape (runs,). The slots of all runs stand one after
+    another in `slots`, with the run each belongs to and its share of the credit.
+    """
+
+    tasks: Singles
+    parts: Floats
+    sizes: Codes
+    rewards: Floats
+    weights: Floats
+    slots: Cases
+    slot_runs: Codes
+    slot_shares: Floats
+
+    def __len__(self) -> int:
+        return len(self.rewards)
+
+    def part(self, start: int, end: int | None = None) -> Self:
+        """The runs from `start` up to `end`."""
+        runs = slice(start, end)
+        first, last, _ = runs.indices(len(self))
+        held = (self.slot_runs >= first) & (self.slot_runs < last)
+        slots = Cases(*(getattr(self.slots, name)[held] for name in Cases.__dataclass_fields__))
+        return replace(
+            self,
+            **{name: getattr(self, name)[runs] for name in ("tasks", "parts", "sizes", "rewards", "weights")},
+            slots=slots,
+            slot_runs=self.slot_runs[held] - first,
+            slot_shares=self.slot_shares[held],
+        )
+
+    def shares(self, columns: Codes, count: int) -> "csr_array[Singles]":
+        """Who had which share, shape (runs, count), for slots that belong to those columns."""
+        where = (self.slot_runs, columns)
+        return csr_array((self.slot_shares.astype(np.float32), where), shape=(len(self), count))
+
+    def company(self, rho: float) -> Floats:
+        """1 + ρ(m−1), shape (runs,)."""
+        return np.asarray(1.0 + rho * np.maximum(self.sizes - 1, 0))
+
+    def design(self, rho: float) -> Floats:
+        """The regressors of the linear part, shape (runs, 29)."""
+        ones = np.ones((len(self), 1))
+        shown = np.zeros((len(self), FEATURES))
+        np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)
+        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None]])
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is believed of some cases on one task, in units of reward. `mean` of f has shape (cases,), its
+    covariance (cases, cases); `baseline` is b(s); `variance` that of b(s) + f(s,c), shape (cases,);
+    `common` the covariance of w, shape (4, 4), which all cases share.
+    """
+
+    mean: Floats
+    covariance: Floats
+    baseline: float
+    baseline_variance: float
+    variance: Floats
+    common: Floats
+
+
+class Posterior:
+    """The model after some trials."""
+
+    def __init__(self, trials: Trials, hyper: Hyper) -> None:
+        self.trials = trials
+        self.hyper = hyper
+        self._design = trials.design(hyper.rho)
+        covariance = _gram(Terms(trials), self._design, trials, hyper)
+        self._inverse = np.asarray(
+            cho_solve(cho_factor(covariance, lower=True), np.eye(len(trials))), np.float32
+        )
+        self._settle()
+
+    def extended(self, trials: Trials) -> Self:
+        """The model after one trial more, the last of `trials`, by bordering the inverse."""
+        more = object.__new__(type(self))
+        more.trials, more.hyper = trials, self.hyper
+        count = len(self.trials)
+        more._design = trials.design(self.hyper.rho)
+        last = trials.part(count)
+        row, own = self._row(last, more._design[count])
+        along = self._inverse @ row
+        left = max(own - float(row @ along), 1e-3)
+        inverse = np.empty((count + 1, count + 1), np.float32)
+        inverse[:count, :count] = self._inverse + np.outer(along, along / np.float32(left))
+        inverse[count, :count] = inverse[:count, count] = -along / np.float32(left)
+        inverse[count, count] = 1.0 / left
+        more._inverse = inverse
+        more._settle()
+        return more
+
+    def belief(self, task: Singles, parts: Floats, cases: Cases) -> Belief:
+        """For the task with this direction, shape (48,), and these components, shape (24,)."""
+        variance, hyper = _PRIOR_VARIANCE, self.hyper
+        weighed = cases.features * variance[_BASE:]
+        prior = weighed @ cases.features.T + _alone(cases, hyper)
+        along = self._along(task, cases) + weighed @ self._design[:, _BASE:].T
+        through = along.astype(np.float32) @ self._inverse
+        covariance = prior - through @ along.astype(np.float32).T
+        base = np.r_[1.0, parts]
+        base_along = (base * variance[:_BASE]) @ self._design[:, :_BASE].T
+        base_through = self._inverse @ base_along.astype(np.float32)
+        base_variance = float(base @ (variance[:_BASE] * base)) - float(base_through @ base_along)
+        both = np.diag(covariance) + base_variance - 2.0 * (along @ base_through)
+        return Belief(
+            mean=np.asarray(cases.features @ _PRIOR_MEAN[_BASE:] + along @ self._alpha),
+            covariance=np.asarray((covariance + covariance.T) / 2.0, np.float64),
+            baseline=float(base @ self._weights[:_BASE]),
+            baseline_variance=max(base_variance, 1e-6),
+            variance=np.maximum(both, 1e-6),
+            common=self._common(),
+        )
+
+    def promising(self, task: Singles, count: int) -> Codes:
+        """The codes of at most so many shown cases that did best, on tasks like this one above all."""
+        trials, (own, family, _, match, place) = self.trials, self.hyper.variances
+        near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
+        pull = (self._alpha * trials.company(self.hyper.rho))[trials.slot_runs] * trials.slot_shares
+        worth = pull * (own + family + (match + place) * near[trials.slot_runs])
+        codes, places = np.unique(trials.slots.codes, return_inverse=True)
+        total = np.bincount(places, weights=worth, minlength=len(codes))
+        best = np.argsort(-total, kind="stable")[:count]
+        return codes[best[total[best] > 0]]
+
+    def _settle(self) -> None:
+        surplus = self.trials.rewards - self._design @ _PRIOR_MEAN
+        self._alpha = np.asarray(self._inverse @ surplus.astype(np.float32), np.float64)
+        self._weights = _PRIOR_MEAN + _PRIOR_VARIANCE * (self._design.T @ self._alpha)
+
+    def _common(self) -> Floats:
+        variance = _PRIOR_VARIANCE[_BASE:]
+        along = (self._design[:, _BASE:] * variance).astype(np.float32)
+        return np.asarray(np.diag(variance) - along.T @ (self._inverse @ along), np.float64)
+
+    def _along(self, task: Singles, cases: Cases) -> Floats:
+        """The covariance of g(s,c) with each trial, shape (cases, trials)."""
+        trials = self.trials
+        if not len(trials.slot_runs):
+            return np.zeros((len(cases.codes), len(trials)))
+        own, family, everywhere, match, place = self.hyper.variances
+        near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
+        codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
+        shares = trials.shares(columns, len(codes)).T
+        alike = _alike(cases, trials.slots, first) @ shares
+        same = (cases.codes[:, None] == codes[None, :]).astype(np.float32) @ shares
+        shown = (trials.sizes > 0).astype(np.float64)
+        terms = (own + place * near) * same + (family + match * near) * alike + everywhere * near * shown
+        return np.asarray(terms * trials.company(self.hyper.rho))
+
+    def _row(self, last: Trials, design: Floats) -> tuple[Singles, float]:
+        """The covariance of one more trial with the others, and its own."""
+        size = int(last.sizes[0])
+        row = (design * _PRIOR_VARIANCE) @ self._design.T
+        own = float(design @ (_PRIOR_VARIANCE * design)) + NOISE / float(last.weights[0])
+        if size:
+            company = float(last.company(self.hyper.rho)[0])
+            row = row + company * (last.slot_shares @ self._along(last.tasks[0], last.slots))
+            own += company**2 * float(last.slot_shares @ _alone(last.slots, self.hyper) @ last.slot_shares)
+        return row.astype(np.float32), own
+
+
+class Terms:
+    """The five terms of the covariance between the trials, each of shape (trials, trials)."""
+
+    def __init__(self, trials: Trials) -> None:
+        codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
+        shares = trials.shares(columns, len(codes))
+        table = _alike(_at(trials.slots, first), trials.slots, first)
+        same = np.asarray((shares @ shares.T).todense(), np.float32)
+        alike = np.asarray((shares @ (shares @ table).T).T, np.float32)
+        near = np.exp((trials.tasks @ trials.tasks.T - 1.0) / _TASK_WIDTH).astype(np.float32)
+        shown = (trials.sizes > 0).astype(np.float32)
+        self.all = np.stack([same, alike, near * np.outer(shown, shown), near * alike, near * same])
+
+
+def fitted(trials: Trials) -> Hyper:
+    """The variances and ρ of the greatest posterior density given the trials, by coordinate search from the
+    prior's, so that they depend on these trials alone.
+    """
+    if not trials.sizes.any():
+        return Hyper()
+    terms = Terms(trials)
+    best, hyper = _density(terms, trials, Hyper()), Hyper()
+    for factor, step in ((3.0, 0.15), (1.7, 0.07)):
+        around = np.arange(_RHO_LEAST, _RHO_MOST, step) if factor > 2 else hyper.rho + np.array([-step, step])  # noqa: PLR2004
+        for rho in around[around >= _RHO_LEAST]:
+            best, hyper = max((best, hyper), _scored(terms, trials, replace(hyper, rho=float(rho))), key=_first)
+        for place in range(len(hyper.variances)):
+            for power in (factor, 1.0 / factor):
+                best, hyper = _climb(terms, trials, (best, hyper), place, power)
+    return hyper
+
+
+def _climb(
+    terms: Terms, trials: Trials, start: tuple[float, Hyper], place: int, factor: float
+) -> tuple[float, Hyper]:
+    """Go on multiplying one variance while the density grows."""
+    best = start
+    while True:
+        variances = list(best[1].variances)
+        variances[place] *= factor
+        tried = _scored(terms, trials, replace(best[1], variances=tuple(variances)))  # type: ignore[arg-type]
+        if tried[0] <= best[0] + 0.02:
+            return best
+        best = tried
+
+
+def _scored(terms: Terms, trials: Trials, hyper: Hyper) -> tuple[float, Hyper]:
+    return _density(terms, trials, hyper), hyper
+
+
+def _first(pair: tuple[float, Hyper]) -> float:
+    return pair[0]
+
+
+def _density(terms: Terms, trials: Trials, hyper: Hyper) -> float:
+    """The logarithm of the posterior density of the hyperparameters, up to a constant."""
+    design = trials.design(hyper.rho)
+    lower = np.linalg.cholesky(_gram(terms, design, trials, hyper))
+    surplus = trials.rewards - design @ _PRIOR_MEAN
+    scaled = np.linalg.solve(lower, surplus) if len(trials) < 2 else _forward(lower, surplus)  # noqa: PLR2004
+    far = np.log(np.asarray(hyper.variances) / np.asarray(Hyper().variances)) / _LOG_STD
+    company = (hyper.rho - _RHO_MEAN) / _RHO_STD
+    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - np.log(np.diag(lower)).sum())
+
+
+def _forward(lower: Floats, right: Floats) -> Floats:
+    from scipy.linalg import solve_triangular
+
+    return np.asarray(solve_triangular(lower, right, lower=True, check_finite=False))
+
+
+def _gram(terms: Terms, design: Floats, trials: Trials, hyper: Hyper) -> Floats:
+    """The covariance of the rewards, shape (trials, trials)."""
+    company = trials.company(hyper.rho)
+    weighed = np.tensordot(np.asarray(hyper.variances, np.float32), terms.all, 1)
+    gram = weighed * np.outer(company, company) + (design * _PRIOR_VARIANCE) @ design.T
+    gram[np.diag_indices(len(trials))] += NOISE / trials.weights
+    return np.asarray(gram, np.float64)
+
+
+def _alone(cases: Cases, hyper: Hyper) -> Floats:
+    """The prior covariance of g for cases on one and the same task, shape (cases, cases)."""
+    own, family, everywhere, match, place = hyper.variances
+    alike = _alike(cases, cases, np.arange(len(cases.codes)))
+    same = cases.codes[:, None] == cases.codes[None, :]
+    return np.asarray((own + place) * same + (family + match) * alike + everywhere)
+
+
+def _alike(cases: Cases, others: Cases, chosen: Codes) -> Singles:
+    """k(c,c') between the cases and the chosen others, shape (cases, chosen)."""
+    alike = np.exp((cases.directions @ others.directions[chosen].T - 1.0) / _CASE_WIDTH)
+    alike[cases.did[:, None] != others.did[chosen][None, :]] = 0.0
+    return np.asarray(alike, np.float32)
+
+
+def _at(cases: Cases, places: Codes | Sequence[int]) -> Cases:
+    return Cases(*(getattr(cases, name)[places] for name in Cases.__dataclass_fields__))

@@ -1,0 +1,41 @@
+"""What the model of advantage sees of a vector: its leading principal components, whitened.
+
+They are a property of the encoder and not of the bank, so that nothing learned depends on when they were
+computed: for MiniLM those of a few thousand public questions (scripts/components.py), for another encoder
+fixed random directions, which tell texts apart less sharply.
+"""
+
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+COMPONENTS = 48
+_MINILM_DIMENSIONS = 384
+
+
+def components(vectors: Vectors) -> Floats:
+    """The first 48 whitened components of unit vectors, shape (vectors, 48)."""
+    mean, axes = _basis(vectors.shape[1])
+    return np.asarray((vectors - mean) @ axes, dtype=np.float64)
+
+
+def directions(vectors: Vectors) -> Floats:
+    """The components scaled to unit length, shape (vectors, 48)."""
+    parts = components(vectors)
+    return np.asarray(parts / np.maximum(np.linalg.norm(parts, axis=1, keepdims=True), 1e-12))
+
+
+@cache
+def _basis(dimensions: int) -> tuple[Vectors, Vectors]:
+    """The mean, and the map to the components, shape (dimensions, 48)."""
+    if dimensions == _MINILM_DIMENSIONS:
+        with files("memento.memory").joinpath("minilm_components.npz").open("rb") as file:
+            stored = np.load(file)
+            return stored["mean"], stored["axes"]
+    axes = np.random.default_rng(dimensions).standard_normal((dimensions, COMPONENTS))
+    return np.zeros(dimensions, np.float32), axes.astype(np.float32)

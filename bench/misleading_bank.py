@@ -18,7 +18,6 @@ The full figures, hours on two cores; it goes on where it was stopped:
 
 import argparse
 import json
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,9 +42,7 @@ def plans(options: argparse.Namespace) -> list[Plan]:
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     arms = tuple(arm for arm in POLICIES if arm in names)
     if not arms or len(arms) != len(names):
-        raise UsageError(
-            f"there are no arms {given!r}: use some of {', '.join(POLICIES)}, with commas between"
-        )
+        raise UsageError(f"there are no arms {given!r}: use some of {', '.join(POLICIES)}")
     if min(options.tasks, options.seeds) < 1 or options.seed < 0 or options.k < 1:
         raise UsageError("--tasks, --seeds and --k are whole numbers from 1, --seed from 0")
     return [
@@ -94,7 +91,7 @@ def main() -> None:
     try:
         run(parser.parse_args())
     except UsageError as error:
-        sys.exit(f"misleading_bank: {error}")
+        parser.error(str(error))
 
 
 if __name__ == "__main__":

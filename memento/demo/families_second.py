@@ -82,12 +82,12 @@ def shift_letters(word: str, places: int) -> str:
 
 
 @tool
-def box_volume(length: int, width: int, height: int) -> str:
-    """The volume of a box.
+def floor_area(length: int, width: int) -> str:
+    """The area of a floor.
 
-    Example: box_volume(length=4, width=3, height=2)
+    Example: floor_area(length=4, width=3)
     """
-    return str(length * width * height)
+    return str(length * width)
 
 
 @tool
@@ -103,7 +103,7 @@ def clock_plus(time: str, minutes: int) -> str:
     return f"{later // 60:02}:{later % 60:02}"
 
 
-TOOLS: tuple[BaseTool, ...] = (atomic_number, room_of, letter_points, shift_letters, box_volume, clock_plus)
+TOOLS: tuple[BaseTool, ...] = (atomic_number, room_of, letter_points, shift_letters, floor_area, clock_plus)
 
 
 def _found(name: str, table: dict[str, str], kind: str) -> str:
@@ -154,16 +154,14 @@ def _cipher(rng: random.Random) -> DemoTask:
     )
 
 
-def _box(rng: random.Random) -> DemoTask:
-    length, width, height = rng.randint(11, 40), rng.randint(5, 9), rng.randint(2, 9)
-    text = rng.choice((
-        "A box is {} cm long, {} cm wide and {} cm high. How much does it hold?",
-        "What is the volume of a crate of {} by {} by {} cm?",
-    ))  # fmt: skip
-    subtask = f"Multiply {length} by {width} by {height}."
-    sides = {"length": length, "width": width, "height": height}
-    volume = str(length * width * height)
-    return _task("box", text.format(length, width, height), volume, subtask, "box_volume", **sides)
+def _floor(rng: random.Random) -> DemoTask:
+    length, width = rng.randint(11, 40), rng.randint(3, 9)
+    text = rng.choice(
+        ("A room is {} m long and {} m wide. How large is it?", "What is the area of {} by {} m?")
+    )
+    subtask, area = f"Multiply {length} by {width}.", str(length * width)
+    args = {"length": length, "width": width}
+    return _task("floor", text.format(length, width), area, subtask, "floor_area", **args)
 
 
 def _arrival(rng: random.Random) -> DemoTask:
@@ -184,6 +182,6 @@ FAMILIES: tuple[Family, ...] = (
     Family("room", "lookup", two_step=False, make=_room),
     Family("points", "words", two_step=False, make=_points),
     Family("cipher", "words", two_step=False, make=_cipher),
-    Family("box", "geometry", two_step=False, make=_box),
+    Family("floor", "geometry", two_step=False, make=_floor),
     Family("arrival", "clock", two_step=False, make=_arrival),
 )

@@ -162,10 +162,9 @@ def _points_of_word(args: Args) -> DemoStep:
     return _step(f"Count the points of '{args['word']}'.", "letter_points", word=args["word"])
 
 
-def _flat_box(args: Args) -> DemoStep:
-    length, width = args["length"], args["width"]
-    subtask = f"Multiply {length} by {width}."
-    return _step(subtask, "box_volume", length=length, width=width, height=1)
+def _square_floor(args: Args) -> DemoStep:
+    length = args["length"]
+    return _step(f"Multiply {length} by {length}.", "floor_area", length=length, width=length)
 
 
 def _minutes_back(args: Args) -> DemoStep:
@@ -178,7 +177,7 @@ _SECOND_LURES: Mapping[str, Callable[[Args], DemoStep]] = {
     "room": _points_of_person,
     "points": _word_as_element,
     "cipher": _points_of_word,
-    "box": _flat_box,
+    "floor": _square_floor,
     "arrival": _minutes_back,
 }
 

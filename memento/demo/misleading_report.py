@@ -9,6 +9,8 @@ from memento.demo.misleading_run import Outcome, Plan
 from memento.demo.paired import complete, difference, last_share
 
 _FIRST = 50  # tasks
+_MISLEADING = "bad: misleading cases shown a task"
+_SINGLE = "seed case: tasks that it was shown for, and those of other families"
 _PAIRS = (("auto", "similarity"), ("auto", "clean"), ("auto", "none"))
 
 
@@ -48,29 +50,26 @@ def summary(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
 def print_report(plan: Plan, outcomes: Sequence[Outcome]) -> None:
     """The tables of a plan."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     screen = Console(highlight=False)
     figures = summary(plan, outcomes)
     if not figures["tasks"]:
         screen.print(f"{plan.name}: no task was finished by every arm")
         return
+    single = plan.mode == "single"
+    extra = ("seed case", "elsewhere") if single else ("bad", "first", "last")
+    names = ("arm", "success", "first", "last", *extra, "shown", "s/task")
     title = f"{plan.name}: {figures['tasks']} tasks, seeds {figures['seeds']}"
-    extra = ("seed case", "in others") if plan.mode == "single" else ("bad", "first 50", "last half")
-    table = Table("arm", "success", "first 50", "last half", *extra, "shown", "s/task", title=title, box=None)
+    table = Table(*(Column(name, no_wrap=True) for name in names), title=title, box=None)
     for arm, spans in figures["arms"].items():
         rates = [f"{100 * spans[span]['success']:.1f}" for span in ("all", "first", "last")]
-        more = _singles(spans) if plan.mode == "single" else _bad(spans)
+        more = _singles(spans) if single else _bad(spans)
         table.add_row(arm, *rates, *more, f"{spans['all']['shown']:.2f}", f"{spans['all']['seconds']:.1f}")
     screen.print(table)
-    if plan.mode == "single":
-        screen.print(
-            "seed case: share of tasks that it was shown for; in others: of the other families' tasks"
-        )
-    else:
-        screen.print("bad: misleading cases shown a task")
+    screen.print(f"first: {_FIRST} tasks a seed; last: half of them; {_SINGLE if single else _MISLEADING}")
     for name, spans in figures["differences"].items():
-        for span, label in (("all", "all"), ("first", "first 50"), ("last", "last half")):
+        for span, label in (("all", "all"), ("first", "first"), ("last", "last")):
             screen.print(f"{name}, {label}: {_points(spans[span])}")
     screen.print("by family: " + _families(figures["families"]))
 

@@ -132,7 +132,7 @@ def _draw(plan: Plan, seed: int) -> tuple[Bank, list[DemoTask]]:
         raise UsageError(f"{plan.tasks} tasks are too many: {error}") from None
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Part:
     """One seed's arms."""
 
@@ -147,7 +147,8 @@ class _Part:
     ) -> Iterator[Outcome]:
         plan = self.plan
         rows = {(row.arm, row.number): row for row in earlier}
-        bar = progress.add_task(f"{plan.name}, seed {self.seed}", total=len(self.tasks) * len(plan.arms))
+        label = f"{plan.name} {self.seed}"
+        bar = progress.add_task(label, total=len(self.tasks) * len(plan.arms))
         with ExitStack() as stack:
             arms = [_Runner(self, arm, encoder, model, stack) for arm in plan.arms]
             for number, task in enumerate(self.tasks):
@@ -156,7 +157,7 @@ class _Part:
                     new = row or runner.run(number, task)
                     runner.note(new)
                     rates = ", ".join(f"{r.arm} {r.rate:.0%}" for r in arms)
-                    progress.update(bar, advance=1, description=f"{plan.name}, seed {self.seed}: {rates}")
+                    progress.update(bar, advance=1, description=f"{label}: {rates}")
                     if row is None:
                         yield new
 

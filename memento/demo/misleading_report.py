@@ -22,7 +22,7 @@ def summary(plan: Plan, outcomes: Sequence[Outcome]) -> dict[str, Any]:
     spans = {
         "all": rows,
         "first": [row for row in rows if row.number < _FIRST],
-        "last": last_share(rows, 2) if rows else [],
+        "last": [r for arm in plan.arms for r in last_share([r for r in rows if r.arm == arm], 2)],
     }
     pairs = [pair for pair in _PAIRS if set(pair) <= set(plan.arms)]
     return {

@@ -31,7 +31,7 @@ def complete(results: Sequence[R], arms: Collection[str]) -> list[R]:
 
 
 def last_share(rows: Sequence[R], parts: int) -> list[R]:
-    """Each seed's last third of the tasks, where `parts` is 3, and so on."""
+    """Of one arm's rows each seed's last third of the tasks, where `parts` is 3, and so on."""
     kept: list[R] = []
     for seed in sorted({row.seed for row in rows}):
         mine = sorted((row for row in rows if row.seed == seed), key=lambda row: row.number)

@@ -71,6 +71,7 @@ def test_the_bench_of_misleading_banks_runs_its_arms_on_the_same_task(tmp_path: 
     assert figures["tasks"] == 1
     assert {arm: spans["all"]["shown"] for arm, spans in figures["arms"].items()}["similarity"] == 4
     assert figures["arms"]["clean"]["all"]["bad"] == 0
-    answers = [json.loads(line)["answer"] for line in next(tmp_path.rglob("results.jsonl")).open()]
+    written = next(tmp_path.rglob("results.jsonl")).read_text()
+    answers = [json.loads(line)["answer"] for line in written.splitlines()]
     assert len(answers) == 2
     assert not any(answer.startswith("not solved") for answer in answers)

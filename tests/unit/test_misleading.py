@@ -170,6 +170,20 @@ def test_spans_are_by_seed_and_a_task_that_an_arm_lacks_does_not_count() -> None
     assert list(figures["differences"]) == ["auto - similarity"]
 
 
+@pytest.mark.parametrize("tasks", [1, 2, 3, 51])
+def test_any_number_of_finished_tasks_is_compared_in_whole_tasks(tasks: int) -> None:
+    rows = [
+        outcome(0, number, arm, float(number == tasks - 1)) for number in range(tasks) for arm in PLAN.arms
+    ]
+    figures = summary(PLAN, rows)
+    gaps = figures["differences"]["auto - similarity"]
+    assert [gaps[span]["points"] for span in ("all", "first", "last")] == [0, 0, 0]
+    last = 1 / ((tasks + 1) // 2)
+    assert {arm: spans["last"]["success"] for arm, spans in figures["arms"].items()} == pytest.approx(
+        dict.fromkeys(PLAN.arms, last)
+    )
+
+
 def test_ctrl_c_keeps_what_is_there_and_more_rows_are_added_to_it(tmp_path: Path) -> None:
     wanted = [outcome(0, number, "auto", 1.0, answer="a\u2028b") for number in range(3)]
 

@@ -16,6 +16,7 @@ _WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 _CONTEXT = 8192  # what the model was trained for
 _SLOTS = 2  # planner and executor each keep their own prompt warm
 _MAX_TOKENS = 96
+_THREADS = 4
 _PROMPT_CACHE = 256  # MiB; llama.cpp would let old prompts grow to 8 GiB
 
 _servers: dict[int, Any] = {}
@@ -68,10 +69,18 @@ def _start(model: Path) -> Any:
     params.n_ctx = _CONTEXT * _SLOTS
     params.n_parallel = _SLOTS
     params.cache_ram_mib = _PROMPT_CACHE
-    # More threads than cores make it many times slower.
-    threads = max(1, min(4, os.cpu_count() or 1))
+    threads = _threads()
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads
     params.verbosity = -1
     params.ui = False
     return xllamacpp.Server(params)
+
+
+def _threads() -> int:
+    """As many as OMP_NUM_THREADS asks for (a shared machine), else 4; more than there are cores would make it
+    many times slower.
+    """
+    asked = os.environ.get("OMP_NUM_THREADS", "")
+    wanted = int(asked) if asked.isdecimal() and int(asked) else _THREADS
+    return min(wanted, os.cpu_count() or 1)

@@ -1,15 +1,15 @@
 """The demo's experiment: three arms over the same tasks, on the real local model, tools and banks."""
 
-import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from memento.api import build_graph
 from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, Family, draw_tasks, seed_task
+from memento.demo.records import read_rows, record
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Step, ToolCall
 from memento.memory.embeddings import CachedEncoder, MiniLM
@@ -17,6 +17,7 @@ from memento.settings import Settings
 from memento.tools import builtin_tools
 
 if TYPE_CHECKING:
+    from langchain_core.tools import BaseTool
     from rich.progress import Progress
 
     from memento.graph import Agent
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 Arm = Literal["no memory", "frozen seeds", "learning"]
 ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
 
+RESULTS = "results.jsonl"
+
 # The same for every arm, whatever the environment says. A plan in the families has at most two subtasks.
-_CAPS: dict[str, Any] = {
+CAPS: dict[str, Any] = {
     "judge": None,
     "grow": True,
     "tool_calls": "auto",
@@ -65,24 +68,12 @@ def run_demo(folder: Path, tasks: int, seeds: Iterable[int], *, quiet: bool = Fa
     """Run the arms over the tasks of each seed, and write every result to `folder`/results.jsonl at once.
     Ctrl-C ends it with what there is.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    folder.mkdir(parents=True, exist_ok=True)
-    results: list[Result] = []
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    screen = Console(stderr=True, quiet=quiet)
-    file = folder / "results.jsonl"
-    with Progress(*columns, console=screen) as progress, file.open("a", encoding="utf-8") as log:
-        try:
-            for seed in seeds:
-                for result in _run_seed(folder / f"seed-{seed}", tasks, seed, progress):
-                    results.append(result)
-                    log.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
-                    log.flush()
-        except KeyboardInterrupt:
-            screen.print(f"stopped; what was learned is in {folder}")
-    return results
+    def rows(progress: "Progress") -> Iterator[Result]:
+        for seed in seeds:
+            yield from _run_seed(folder / f"seed-{seed}", tasks, seed, progress)
+
+    return record(folder / RESULTS, rows, quiet=quiet)
 
 
 def read_results(folders: Sequence[Path]) -> list[Result]:
@@ -94,20 +85,23 @@ def read_results(folders: Sequence[Path]) -> list[Result]:
     results: list[Result] = []
     for folder in folders:
         try:
-            lines = (folder / "results.jsonl").read_text(encoding="utf-8").splitlines()
-            results.extend(Result(**json.loads(line)) for line in lines)
+            results.extend(read_rows(folder / RESULTS, Result))
         except (OSError, ValueError, TypeError):
-            raise UsageError(f"{folder} is no demo's folder: its results.jsonl cannot be read") from None
+            raise UsageError(f"{folder} is no demo's folder: its {RESULTS} cannot be read") from None
     return results
 
 
 def demonstration(family: Family) -> Case:
-    """A family's one seed case: its worked solution, with the tools' real results."""
-    task = seed_task(family)
-    tools = {tool.name: tool for tool in builtin_tools(files=[SALES_CSV.parent])}
+    """A family's one seed case."""
+    return worked_case(seed_task(family), builtin_tools(files=[SALES_CSV.parent]))
+
+
+def worked_case(task: DemoTask, tools: "Sequence[BaseTool]") -> Case:
+    """A task's worked solution as a case that succeeded, with the tools' real results."""
+    by_name = {tool.name: tool for tool in tools}
     steps: list[Step] = []
     for step in task.steps:
-        result = str(tools[step.tool].invoke(step.args))
+        result = str(by_name[step.tool].invoke(step.args))
         call = ToolCall(name=step.tool, args=step.args, result=result, error=None)
         steps.append(Step(subtask=step.subtask, tool_calls=[call], result=result))
     return Case.from_demonstration(task=task.task, trajectory=steps, answer=steps[-1]["result"])
@@ -135,7 +129,7 @@ def _agent(home: Path, arm: Arm, seed: int, encoder: CachedEncoder, stack: ExitS
     bank = stack.enter_context(CaseBank(home, encoder, namespace=f"demo-{seed}"))
     bank.add_many(demonstration(family) for family in FAMILIES)
     settings = Settings(
-        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **_CAPS, **_HOW[arm]
+        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **CAPS, **_HOW[arm]
     )
     return build_graph(settings=settings, bank=bank)
 

@@ -42,7 +42,7 @@ class DemoTask:
 
 @dataclass(frozen=True)
 class Family:
-    """A kind of task; `kind` is arithmetic, percentages, units, dates, text or sales."""
+    """A kind of task; `kind` is a wider one, such as arithmetic, units or dates."""
 
     name: str
     kind: str
@@ -71,21 +71,25 @@ _MOST_TRIES = 200  # in a row without a new task, before a family counts as used
 
 
 def _draw_family(family: Family, count: int, rng: random.Random) -> list[DemoTask]:
-    seen = {_solution(seed_task(family))}
-    tasks: list[DemoTask] = []
-    tries = 0
-    while len(tasks) < count:
+    seen = {solution(seed_task(family))}
+    return [new_task(family, rng, seen) for _ in range(count)]
+
+
+def new_task(family: Family, rng: random.Random, seen: set[str]) -> DemoTask:
+    """A task of the family that is solved unlike those in `seen`, which it joins.
+
+    Raises:
+        ValueError: the family seems to have no other.
+    """
+    for _ in range(_MOST_TRIES):
         task = family.make(rng)
-        if _solution(task) not in seen:
-            seen.add(_solution(task))
-            tasks.append(task)
-            tries = 0
-        elif (tries := tries + 1) >= _MOST_TRIES:
-            raise ValueError(f"The family {family.name!r} has no {count} different tasks.")
-    return tasks
+        if solution(task) not in seen:
+            seen.add(solution(task))
+            return task
+    raise ValueError(f"The family {family.name!r} has no more different tasks.")
 
 
-def _solution(task: DemoTask) -> str:
+def solution(task: DemoTask) -> str:
     """What makes two tasks the same even if they are worded differently."""
     return repr([(step.tool, sorted(step.args.items())) for step in task.steps])
 
@@ -129,7 +133,7 @@ def _query(subtask: str, sql: str) -> DemoStep:
     return DemoStep(subtask, "query_tables", {"sql": sql})
 
 
-def _words(text: str) -> tuple[str, ...]:
+def words_of(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
@@ -305,11 +309,11 @@ def _weekday_after(rng: random.Random) -> DemoTask:
 
 # --- text --------------------------------------------------------------------------------------------------
 
-_SHORT_WORDS = _words(
+_SHORT_WORDS = words_of(
     "the old cat sat near a red barn and saw two owls fly over our pond at dawn "
     "they like warm soup with some bread my dog can run far when rain falls"
 )
-_LONG_WORDS = _words(
+_LONG_WORDS = words_of(
     "adventure afternoon astronomer avalanche blackbird blueberry butterfly calendar carpenter cathedral "
     "champion chocolate cinnamon classroom companion crocodile cucumber daffodil dandelion detective "
     "diamonds dolphins elephant envelope fireplace fisherman fountain furniture gardener grapefruit "

@@ -1,27 +1,28 @@
 """What the demo prints and draws."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
-from memento.demo.experiment import ARMS, Arm, Result
+from memento.demo.experiment import ARMS, Result
 from memento.demo.families import FAMILIES
+from memento.demo.paired import complete, difference, last_share
 
 _WINDOW = 30
+_PARTS = 3  # the last third is reported
 _PLOT = "learning_curve.png"
 
 
 def summary(results: Sequence[Result], folder: Path) -> dict[str, Any]:
     """The demo's figures as JSON. Only tasks that every arm has finished count."""
-    rows = complete(results)
+    rows = complete(results, ARMS)
     arms = {arm: [row for row in rows if row.arm == arm] for arm in ARMS}
     return {
         "tasks": len(arms[ARMS[0]]),
         "seeds": sorted({row.seed for row in rows}),
         "success": {arm: _mean(rows, "reward") for arm, rows in arms.items()},
-        "last_third": {arm: _mean(last_third(rows), "reward") for arm, rows in arms.items()},
+        "last_third": {arm: _mean(last_share(rows, _PARTS), "reward") for arm, rows in arms.items()},
         "families": {
             family.name: {
                 arm: _mean([r for r in rows if r.family == family.name], "reward")
@@ -29,8 +30,8 @@ def summary(results: Sequence[Result], folder: Path) -> dict[str, Any]:
             }
             for family in FAMILIES
         },
-        "learning_minus_frozen_seeds": _difference(arms["learning"], arms["frozen seeds"]),
-        "learning_minus_no_memory": _difference(arms["learning"], arms["no memory"]),
+        "learning_minus_frozen_seeds": difference(arms["learning"], arms["frozen seeds"]),
+        "learning_minus_no_memory": difference(arms["learning"], arms["no memory"]),
         "seconds_a_task": {arm: _mean(rows, "seconds") for arm, rows in arms.items()},
         "tokens_in_a_task": {arm: _mean(rows, "tokens_in") for arm, rows in arms.items()},
         "tokens_out_a_task": {arm: _mean(rows, "tokens_out") for arm, rows in arms.items()},
@@ -73,23 +74,6 @@ def print_report(results: Sequence[Result], folder: Path) -> None:
     screen.print(f"learning curve: {figures['plot']}\nresults and memories: {figures['folder']}")
 
 
-def complete(results: Sequence[Result]) -> list[Result]:
-    """The results of the tasks that every arm has finished, so that the arms stay comparable."""
-    done: dict[tuple[int, int], set[Arm]] = {}
-    for row in results:
-        done.setdefault((row.seed, row.number), set()).add(row.arm)
-    return [row for row in results if done[row.seed, row.number] == set(ARMS)]
-
-
-def last_third(rows: Sequence[Result]) -> list[Result]:
-    """Each seed's last third of the tasks."""
-    kept: list[Result] = []
-    for seed in sorted({row.seed for row in rows}):
-        mine = sorted((row for row in rows if row.seed == seed), key=lambda row: row.number)
-        kept.extend(mine[len(mine) - math.ceil(len(mine) / 3) :])
-    return kept
-
-
 def draw(results: Sequence[Result], file: Path) -> bool:
     """The moving success rate of each arm over the tasks, the mean over seeds, as a PNG."""
     import matplotlib as mpl
@@ -101,7 +85,7 @@ def draw(results: Sequence[Result], file: Path) -> bool:
     colors = {"no memory": "#999999", "frozen seeds": "#4477aa", "learning": "#cc3311"}
     for arm in ARMS:
         rows = [row for row in results if row.arm == arm]
-        curves, last = _curves(rows), _mean(last_third(rows), "reward")
+        curves, last = _curves(rows), _mean(last_share(rows, _PARTS), "reward")
         length = min(len(curve) for curve in curves)
         mean = [fmean(curve[i] for curve in curves) for i in range(length)]
         steps = range(1, length + 1)
@@ -138,14 +122,3 @@ def _curves(rows: Sequence[Result]) -> list[list[float]]:
 
 def _mean(rows: Sequence[Result], name: str) -> float | None:
     return fmean(float(getattr(row, name)) for row in rows) if rows else None
-
-
-def _difference(ours: Sequence[Result], theirs: Sequence[Result]) -> dict[str, float]:
-    """The mean paired difference in points with its 95 % interval (normal, over tasks)."""
-    other = {(row.seed, row.number): row.reward for row in theirs}
-    gaps = [100 * (row.reward - other[row.seed, row.number]) for row in ours]
-    if not gaps:
-        return {"points": math.nan, "low": math.nan, "high": math.nan}
-    mean = fmean(gaps)
-    half = 1.96 * stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
-    return {"points": mean, "low": mean - half, "high": mean + half}

@@ -55,3 +55,23 @@ def test_the_demo_reports_every_arm_over_the_same_tasks_and_draws_the_curve(tmp_
     assert set(figures["success"]) == {"no memory", "frozen seeds", "learning"}
     assert len((folder / "results.jsonl").read_text().splitlines()) == 6
     assert Path(figures["plot"]).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_bench_of_misleading_banks_runs_its_arms_on_the_same_task(tmp_path: Path) -> None:
+    asked = ["--families=second", "--arms=similarity,clean", "--tasks=1", "--seeds=1", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.misleading_bank", *asked, f"--out={tmp_path}"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr
+    (figures,) = json.loads(done.stdout)["plans"]
+    assert figures["tasks"] == 1
+    assert {arm: spans["all"]["shown"] for arm, spans in figures["arms"].items()}["similarity"] == 4
+    assert figures["arms"]["clean"]["all"]["bad"] == 0
+    written = next(tmp_path.rglob("results.jsonl")).read_text()
+    answers = [json.loads(line)["answer"] for line in written.splitlines()]
+    assert len(answers) == 2
+    assert not any(answer.startswith("not solved") for answer in answers)

@@ -170,6 +170,18 @@ def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) ->
     }
 
 
+def read_marks(
+    connection: Connection, namespace: str, ids: Sequence[str]
+) -> dict[str, tuple[Vector, tuple[str, ...], Outcome]]:
+    """Vector, tools and outcome of those of the cases that are there: what a model learns them by."""
+    query = _live(namespace).where(cases.c.id.in_(ids))
+    columns = (cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome)
+    return {
+        case_id: (np.frombuffer(vector, dtype=np.float32), tuple(tools), outcome)
+        for case_id, vector, tools, outcome in connection.execute(query.with_only_columns(*columns))
+    }
+
+
 def read_all(connection: Connection, namespace: str, status: Status | None = None) -> list[Case]:
     """The namespace's cases in the order in which they came."""
     query = _live(namespace).order_by(cases.c.order)

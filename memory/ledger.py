@@ -2,6 +2,7 @@
 everything that is learned is a function of it.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from numbers import Real
@@ -14,9 +15,11 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
+from memento.memory.components import directions
+from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, chunks, keep_dimensions, read_one, set_outcome
+from memento.memory.journal import add_case, chunks, keep_dimensions, read_marks, read_one, set_outcome
 from memento.memory.redact import redact, redact_text
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
@@ -57,6 +60,15 @@ class RunRecord:
     arm: str
     arm_propensity: float = 1.0
     stop_propensity: float | None = None
+    slate_propensity: float | None = None
+    empty_propensity: float | None = None
+    explored: bool | None = None
+    expected: float | None = None
+    without: float | None = None
+    spent: float | None = None
+    gained: float | None = None
+    usual_cosine: float | None = None
+    use_is: str | None = None
     policy: str = ""
     learn: bool = True
     task: str = ""
@@ -139,7 +151,7 @@ class Ledger:
                 insert(runs).values(_run_row(connection, run)).on_conflict_do_nothing()
             ).rowcount
             if inserted and run.shown:
-                connection.execute(insert(retrievals), [_slot_row(run.run_id, slot) for slot in run.shown])
+                connection.execute(insert(retrievals), _slot_rows(connection, run))
             if reward is not None and not _already_said(connection, run.run_id, reward):
                 _append_reward(connection, run.run_id, reward)
             case_id = None
@@ -183,7 +195,7 @@ class Ledger:
             query = query.where(runs.c.namespace == namespace)
         with self.home.reader.connect() as connection:
             rows = connection.execute(query.limit(limit)).mappings().all()
-            counting = _counting_rewards(connection, [row["run_id"] for row in rows])
+            counting = counting_rewards(connection, [row["run_id"] for row in rows])
             return [_run_dict(row, counting.get(row["run_id"])) for row in rows]
 
     def run(self, run_id: str) -> dict[str, Any] | None:
@@ -193,9 +205,9 @@ class Ledger:
             if row is None:
                 return None
             said = select(rewards).where(rewards.c.run_id == run_id).order_by(rewards.c.id)
-            shown = select(retrievals).where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
+            shown = _slots.where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
             return {
-                **_run_dict(row, _counting_rewards(connection, [run_id]).get(run_id)),
+                **_run_dict(row, counting_rewards(connection, [run_id]).get(run_id)),
                 "retrieved": [_without_run(slot) for slot in connection.execute(shown).mappings()],
                 "rewards": [dict(entry) for entry in connection.execute(said).mappings()],
             }
@@ -211,7 +223,7 @@ class Ledger:
             found = connection.execute(query).mappings().all()
             ids = [row["run_id"] for row in found]
             shown = _slots_of(connection, ids)
-            counting = _counting_rewards(connection, ids)
+            counting = counting_rewards(connection, ids)
         return [_outcome_row(row, shown.get(row["run_id"], ()), counting.get(row["run_id"])) for row in found]
 
     def support(self, namespace: str, case_id: str) -> int:
@@ -221,6 +233,11 @@ class Ledger:
             return int(connection.execute(query).scalar_one())
 
 
+_slots = select(
+    *(retrievals.c[name] for name in ("run_id", "case_id", "rank", "similarity", "q", "q_std")),
+    retrievals.c.propensity,
+    retrievals.c.used,
+)
 _PLAIN_COLUMNS = (
     "run_id",
     "namespace",
@@ -230,6 +247,15 @@ _PLAIN_COLUMNS = (
     "arm",
     "arm_propensity",
     "stop_propensity",
+    "slate_propensity",
+    "empty_propensity",
+    "explored",
+    "expected",
+    "without",
+    "spent",
+    "gained",
+    "usual_cosine",
+    "use_is",
     "status",
     "models",
     "usage",
@@ -256,8 +282,28 @@ def _run_row(connection: Connection, run: RunRecord) -> dict[str, Any]:
     }
 
 
-def _slot_row(run_id: str, slot: Shown) -> dict[str, Any]:
-    return {"run_id": run_id, **slot}
+def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
+    """Each shown slot, with what its case looks like to a model: what was learned must not change with it."""
+    marks = read_marks(connection, run.namespace, [slot.case_id for slot in run.shown])
+    rows = []
+    for slot in run.shown:
+        vector, tools, outcome = marks.get(slot.case_id, (None, (), None))
+        looks = None if vector is None else directions(unit(vector)[None, :])[0].astype(np.float16).tobytes()
+        rows.append(
+            {
+                "run_id": run.run_id,
+                **slot,
+                "direction": looks,
+                "did": hash_of_tools(tools),
+                "case_outcome": outcome,
+            }
+        )
+    return rows
+
+
+def hash_of_tools(tools: Sequence[str]) -> str:
+    """The same for cases that called the same tools in the same order; empty for those that called none."""
+    return hashlib.blake2b("\x1f".join(tools).encode(), digest_size=8).hexdigest() if tools else ""
 
 
 def _next_revision(connection: Connection) -> int:
@@ -286,7 +332,7 @@ def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     connection.execute(
         update(runs).where(runs.c.run_id == run_id).values(revision=_next_revision(connection))
     )
-    value, _weight = _counting_rewards(connection, [run_id])[run_id]
+    value, _weight = counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
     _part_from_repeated(connection, run_id, value)
 
@@ -311,7 +357,7 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
 
 
-def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
+def counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each run's counting reward and weight: the greatest weight counts, among equals the newest."""
     best: dict[str, tuple[float, float]] = {}
     for chunk in chunks(run_ids):
@@ -325,7 +371,7 @@ def _counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[st
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
     slots: dict[str, list[Shown]] = {}
     for chunk in chunks(run_ids):
-        query = select(retrievals).where(retrievals.c.run_id.in_(chunk)).order_by(retrievals.c.rank)
+        query = _slots.where(retrievals.c.run_id.in_(chunk)).order_by(retrievals.c.rank)
         for row in connection.execute(query).mappings():
             slots.setdefault(row["run_id"], []).append(Shown(**_without_run(row)))
     return {run_id: tuple(shown) for run_id, shown in slots.items()}

@@ -9,6 +9,7 @@ from sqlalchemy import (
     URL,
     Boolean,
     Column,
+    Connection,
     Engine,
     Float,
     Index,
@@ -26,7 +27,7 @@ from sqlalchemy.exc import DatabaseError
 
 from memento.memory.errors import UsageError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 metadata = MetaData()
 
@@ -51,6 +52,15 @@ runs = Table(
     Column("arm", String, nullable=False),
     Column("arm_propensity", Float, nullable=False),
     Column("stop_propensity", Float),
+    Column("slate_propensity", Float),  # of all that was shown, over the arms; NULL: not known
+    Column("empty_propensity", Float),  # of showing nothing, over the arms
+    Column("explored", Boolean),  # shown to learn from it, not as the best known
+    Column("expected", Float),  # the reward that was expected of what was shown
+    Column("without", Float),  # and of showing nothing
+    Column("spent", Float),  # what exploring was expected to cost
+    Column("gained", Float),  # what the best known was expected to gain over the plain arms
+    Column("usual_cosine", Float),  # of tasks to cases that have nothing to do with them
+    Column("use_is", String),  # how it is known which cases were used: seen | said
     Column("candidates", JSON, nullable=False),  # [[case id, similarity, q], ...]
     Column("plan", JSON, nullable=False),
     Column("trajectory", JSON, nullable=False),
@@ -79,6 +89,9 @@ retrievals = Table(
     Column("q_std", Float, nullable=False),
     Column("propensity", Float, nullable=False),  # given what was drawn before it
     Column("used", Boolean),  # NULL: not known
+    Column("direction", LargeBinary),  # of the case's vector, float16: memory/components.py
+    Column("did", String),  # a hash of the tools that the case called, in order; empty where none
+    Column("case_outcome", String),  # of the case, when it was shown
     Index("retrievals_by_case", "case_id"),
 )
 
@@ -144,7 +157,7 @@ def open_engine(path: Path) -> Engine:
                 text("INSERT OR IGNORE INTO facts VALUES ('schema', :version)"),
                 {"version": str(SCHEMA_VERSION)},
             )
-            found = connection.execute(text("SELECT value FROM facts WHERE name = 'schema'")).scalar_one()
+            found = _upgraded(connection)
     except DatabaseError as error:
         engine.dispose()
         raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
@@ -152,3 +165,20 @@ def open_engine(path: Path) -> Engine:
         engine.dispose()
         raise UsageError(f"{path.parent} was written by another version of Memento (schema {found})")
     return engine
+
+
+def _upgraded(connection: Connection) -> str:
+    """The schema's version, after what an older one lacks was added: new columns, empty in old rows."""
+    found = str(connection.execute(text("SELECT value FROM facts WHERE name = 'schema'")).scalar_one())
+    if found != "1":
+        return found
+    for table in (runs, retrievals):
+        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
+    connection.execute(
+        text("UPDATE facts SET value = :version WHERE name = 'schema'"), {"version": str(SCHEMA_VERSION)}
+    )
+    return str(SCHEMA_VERSION)

@@ -1,0 +1,300 @@
+"""The ledger's newest runs as trials of the model of advantage: a fold over them in run order.
+
+What is learned is a function of the ledger and of the number of the run that asks, however and whenever the
+rewards arrived. The runs are taken in blocks: all up to the last multiple of 64 at once, those since then one
+after another, so that the same runs give the same figures to the last bit.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import select
+
+from memento.memory import credit
+from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Codes, Hyper, Posterior, Trials, fitted
+from memento.memory.case import Outcome
+from memento.memory.components import COMPONENTS, components
+from memento.memory.ledger import Ledger, counting_rewards
+from memento.memory.schema import retrievals, runs
+
+Vector = NDArray[np.float32]
+Floats = NDArray[np.float64]
+
+WINDOW = 768
+"""How many of the newest runs are remembered by the model: what helped long ago may help no more, and the
+cost of a choice stays what it is."""
+_BLOCK = 64
+_EARLY = (8, 16, 24, 32, 48)
+_FITTED_AT = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
+_FITTED_EVERY = 256
+_FITTED_ON = 448
+DOUBT = {"success": 0.0, "unknown": 1 / 6, "failure": 1.0}
+"""How far a case that did not itself succeed is from being worth showing."""
+_GUARD_FROM = 2.0, 4.0
+_GUARD_RATIO = 1.5
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One shown case, as it was when it was shown."""
+
+    case_id: str
+    similarity: float
+    used: bool | None
+    direction: bytes | None
+    did: str
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the fold reads of one run."""
+
+    number: int
+    run_id: str
+    revision: int
+    vector: Vector
+    arm: str
+    explored: bool
+    expected: float | None
+    spent: float
+    gained: float
+    usual: float
+    use_is: str | None
+    slots: tuple[Slot, ...]
+    reward: float | None
+    weight: float
+
+
+@dataclass(frozen=True)
+class State:
+    """All that was learned before a run. `shortfalls` has the sums (surplus over what was expected, how many)
+    of the slates by kind: best known, similarity, explored; older ones count less.
+    """
+
+    posterior: Posterior
+    outcomes: int
+    shortfalls: dict[str, tuple[float, float]]
+    spent: float
+    gained: float
+
+
+class Fold:
+    """The state of one namespace at any next run. It keeps what it read; `at` brings it up to date."""
+
+    def __init__(self, ledger: Ledger, namespace: str) -> None:
+        self._ledger = ledger
+        self._namespace = namespace
+        self._rows: dict[tuple[int, str], Run] = {}
+        self._revision = 0
+        self._since: int | None = None
+        self._block: tuple[tuple[int, ...], Posterior, bool] | None = None
+        self._last: tuple[tuple[int, ...], Posterior] | None = None
+        self._lock = threading.Lock()
+
+    def at(self, number: int) -> State:
+        """What the runs before this one teach."""
+        with self._lock:
+            start, block = window(number)
+            self._refresh(start)
+            rows = [self._rows[key] for key in sorted(self._rows) if start < key[0] < number]
+            taught = [row for row in rows if row.reward is not None]
+            return State(
+                posterior=self._posterior(taught, start, block),
+                outcomes=len(taught),
+                shortfalls=_shortfalls(taught, number),
+                spent=float(np.sum([row.spent for row in rows])),
+                gained=float(np.sum([row.gained for row in rows])),
+            )
+
+    def _refresh(self, start: int) -> None:
+        if self._since is None or start < self._since:
+            self._rows, self._revision, self._since = {}, 0, start
+        for row in read_runs(self._ledger, self._namespace, self._since, self._revision):
+            self._revision = max(self._revision, row.revision)
+            self._rows[row.number, row.run_id] = row
+        if start > self._since:
+            self._since = start
+            self._rows = {key: row for key, row in self._rows.items() if key[0] > start}
+
+    def _posterior(self, taught: list[Run], start: int, block: int) -> Posterior:
+        settled = [row for row in taught if row.number <= block]
+        base = self._settled(settled, start, block)
+        guarded = base[2]
+        signature = (start, block, *(row.revision for row in taught))
+        if self._last is not None and self._last[0] == signature:
+            return self._last[1]
+        posterior, done = base[1], 0
+        if self._last is not None and self._last[0] == signature[: len(self._last[0])]:
+            posterior, done = self._last[1], len(self._last[0]) - 2 - len(settled)
+        everything = trials_of(taught, guarded=guarded)
+        for place in range(len(settled) + max(done, 0), len(taught)):
+            posterior = posterior.extended(everything.part(0, place + 1))
+        self._last = signature, posterior
+        return posterior
+
+    def _settled(
+        self, settled: list[Run], start: int, block: int
+    ) -> tuple[tuple[int, ...], Posterior, bool]:
+        signature = (start, block, *(row.revision for row in settled))
+        if self._block is None or self._block[0] != signature:
+            fitting = [row for row in settled if row.number <= fitted_at(block)][-_FITTED_ON:]
+            guarded = citations_follow_success(settled)
+            hyper = fitted(trials_of(fitting, guarded=guarded)) if fitting else Hyper()
+            trials = trials_of(settled, guarded=guarded)
+            self._block = signature, Posterior(trials, hyper), guarded
+            self._last = None
+        return self._block
+
+
+def window(number: int) -> tuple[int, int]:
+    """The run after which the window of this run begins, and the run up to which it is taken at once."""
+    before = number - 1
+    block = before // _BLOCK * _BLOCK
+    if before < _BLOCK:
+        block = max((early for early in _EARLY if early <= before), default=0)
+    return max(0, block - WINDOW), block
+
+
+def fitted_at(block: int) -> int:
+    """The run up to which the hyperparameters are fitted."""
+    if block >= _FITTED_AT[-1]:
+        return block // _FITTED_EVERY * _FITTED_EVERY
+    return max((at for at in _FITTED_AT if at <= block), default=0)
+
+
+def citations_follow_success(rows: Sequence[Run]) -> bool:
+    """Whether what the planner said it used depends so much on how the run ended, either way, that it must
+    not decide who gets the credit. What was seen to be used may depend on it: it is why.
+    """
+    cited, shown = [0.0, 0.0], [0.0, 0.0]
+    for row in rows:
+        if row.use_is == "said" and row.reward is not None:
+            ended = int(row.reward >= 0.5)  # noqa: PLR2004
+            shown[ended] += sum(slot.used is not None for slot in row.slots)
+            cited[ended] += sum(bool(slot.used) for slot in row.slots)
+    rates = [(c + _GUARD_FROM[0]) / (s + _GUARD_FROM[1]) for c, s in zip(cited, shown, strict=True)]
+    return max(rates) > _GUARD_RATIO * min(rates)
+
+
+def trials_of(rows: Sequence[Run], *, guarded: bool) -> Trials:
+    """The runs, all with a reward, as trials."""
+    dimensions = rows[0].vector.size if rows else COMPONENTS
+    vectors = np.stack([row.vector for row in rows]) if rows else np.zeros((0, dimensions), np.float32)
+    parts = components(vectors)
+    tasks = (parts / np.maximum(np.linalg.norm(parts, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    slots, places, shares = [], [], []
+    for place, row in enumerate(rows):
+        said = row.use_is == "said" and guarded
+        share = credit.shares({slot.case_id: None if said else slot.used for slot in row.slots})
+        for slot in row.slots:
+            slots.append((slot, row.usual, tasks[place]))
+            places.append(place)
+            shares.append(share[slot.case_id])
+    return Trials(
+        tasks=tasks,
+        parts=parts[:, :TASK_PARTS],
+        sizes=np.asarray([len(row.slots) for row in rows], np.int64),
+        rewards=np.asarray([row.reward for row in rows], np.float64),
+        weights=np.asarray([row.weight for row in rows], np.float64),
+        slots=_cases(slots),
+        slot_runs=np.asarray(places, np.int64),
+        slot_shares=np.asarray(shares, np.float64),
+    )
+
+
+def code(text: str) -> int:
+    """A number for a case or for what it did, the same in every process; 0 for the empty text."""
+    from hashlib import blake2b
+
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 if text else 0
+
+
+def features(similarities: Floats, usual: float, match: Floats, doubts: Floats) -> Floats:
+    """φ, shape (cases, 4)."""
+    return np.stack([np.ones(len(match)), similarities - usual, match, doubts], axis=1)
+
+
+def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
+    nowhere = np.zeros(COMPONENTS, np.float16)
+    looks = [nowhere if s.direction is None else np.frombuffer(s.direction, np.float16) for s, _, _ in slots]
+    directions = np.asarray(looks, np.float32).reshape(-1, COMPONENTS)
+    tasks = np.asarray([task for _, _, task in slots], np.float32).reshape(-1, COMPONENTS)
+    deviations = np.asarray([slot.similarity - usual for slot, usual, _ in slots], np.float64)
+    doubts = np.asarray([DOUBT[slot.outcome or "success"] for slot, _, _ in slots], np.float64)
+    match = np.einsum("ij,ij->i", directions, tasks)
+    return Cases(
+        codes=np.asarray([code(slot.case_id) for slot, _, _ in slots], np.int64),
+        did=np.asarray([code(slot.did) for slot, _, _ in slots], np.int64),
+        directions=directions,
+        features=features(deviations, 0.0, match, doubts).reshape(-1, FEATURES),
+    )
+
+
+def _shortfalls(taught: Sequence[Run], number: int) -> dict[str, tuple[float, float]]:
+    sums = {name: [0.0, 0.0] for name in ("learned", "similarity", "explored")}
+    for row in taught:
+        if row.slots and row.expected is not None and row.reward is not None:
+            kind = "explored" if row.explored else row.arm
+            if kind in sums:
+                fade = 0.995 ** (number - row.number)
+                sums[kind][0] += fade * (row.reward - row.expected)
+                sums[kind][1] += fade
+    return {name: (total, count) for name, (total, count) in sums.items()}
+
+
+def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
+    """The learning runs after number `since` that changed after `revision`."""
+    query = (
+        select(runs)
+        .where(runs.c.namespace == namespace, runs.c.revision > revision, runs.c.number > since, runs.c.learn)
+        .with_only_columns(*(runs.c[name] for name in _RUN_COLUMNS))
+    )
+    with ledger.home.reader.connect() as connection:
+        found = connection.execute(query).all()
+        ids = [row.run_id for row in found]
+        rewards = counting_rewards(connection, ids)
+        slots: dict[str, list[Slot]] = {}
+        shown = select(*(retrievals.c[name] for name in _SLOT_COLUMNS)).order_by(retrievals.c.rank)
+        for first in range(0, len(ids), 10_000):
+            few = shown.where(retrievals.c.run_id.in_(ids[first : first + 10_000]))
+            for run_id, *slot in connection.execute(few):
+                slots.setdefault(run_id, []).append(Slot(*slot))
+    return [
+        Run(
+            number=row.number,
+            run_id=row.run_id,
+            revision=row.revision,
+            vector=np.frombuffer(row.vector, dtype=np.float32),
+            arm=row.arm,
+            explored=bool(row.explored),
+            expected=row.expected,
+            spent=row.spent or 0.0,
+            gained=row.gained or 0.0,
+            usual=row.usual_cosine or 0.0,
+            use_is=row.use_is,
+            slots=tuple(slots.get(row.run_id, ())),
+            reward=rewards.get(row.run_id, (None, 0.0))[0],
+            weight=rewards.get(row.run_id, (None, 0.0))[1],
+        )
+        for row in found
+    ]
+
+
+_RUN_COLUMNS = (
+    "run_id",
+    "number",
+    "revision",
+    "vector",
+    "arm",
+    "explored",
+    "expected",
+    "spent",
+    "gained",
+    "usual_cosine",
+    "use_is",
+)
+_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "case_outcome")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.bench.advantage import AdvantageArm
+from memento.bench.released import ReleasedArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Selection, build_policy
@@ -129,6 +130,7 @@ _OTHERS: dict[str, Callable[[World], Arm]] = {
     "similarity": partial(FixedArm, show_nearest),
     "case-mean": MeanArm,
     "memrl": MemRLArm,
+    "released": ReleasedArm,
     "advantage": AdvantageArm,
     "oracle": partial(FixedArm, World.best),
 }

@@ -70,17 +70,19 @@ def _train(inputs: Vectors, labels: Vectors, seed: int) -> Callable[[Vectors], F
         model = torch.nn.Sequential(
             torch.nn.Linear(inputs.shape[1], _HIDDEN), torch.nn.ReLU(), torch.nn.Linear(_HIDDEN, 1)
         )
-        # Vectors of unit length have entries of about .05: scaled, so that Adam's usual rate learns from them.
+        # Unit vectors have entries of about .05: scaled, so that Adam's usual rate learns from them.
         given = torch.from_numpy(inputs) * inputs.shape[1] ** 0.5
         wanted = torch.from_numpy(labels)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
         for _ in range(_EPOCHS):
-            for rows in torch.randperm(len(given)).split(_BATCH):
+            order = torch.randperm(len(given))
+            for first in range(0, len(order), _BATCH):
+                rows = order[first : first + _BATCH]
                 loss = torch.nn.functional.binary_cross_entropy_with_logits(
                     model(given[rows])[:, 0], wanted[rows]
                 )
                 optimizer.zero_grad()
-                loss.backward()
+                torch.autograd.backward(loss)
                 optimizer.step()
 
     def chance(rows: Vectors) -> Floats:

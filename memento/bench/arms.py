@@ -19,6 +19,7 @@ from memento.memory.policy import CANDIDATES
 
 Floats = NDArray[np.float64]
 
+PLACEBO = ":placebo"
 _RECALLED = 16  # by MemRL's first phase
 _POLICIES = ("kernel", "auto")
 
@@ -124,6 +125,16 @@ def show_random(world: World, step: int) -> list[int]:
     return [int(case) for case in rng.choice(len(world.cases), MOST_SHOWN, replace=False)]
 
 
+def placebo(world: World, step: int, attempt: int, chosen: Sequence[int]) -> list[int]:
+    """What a placebo's world shows in place of the chosen cases: as many others, drawn anew each time.
+
+    An arm that learns still sees the cases that it chose and real rewards, but which case it chose makes no
+    difference: what it gains over showing cases at random is an artefact, but for how many it shows.
+    """
+    order = np.random.default_rng([world.seed, step, attempt, 23]).permutation(len(world.cases))
+    return [int(order[case]) for case in chosen]
+
+
 _OTHERS: dict[str, Callable[[World], Arm]] = {
     "none": partial(FixedArm, show_nothing),
     "random": partial(FixedArm, show_random),
@@ -138,11 +149,12 @@ ARMS = (*_OTHERS, *_POLICIES)
 
 
 def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
-    """The arm of that name; `stack` closes what it opened.
+    """The arm of that name, with or without ":placebo" behind it; `stack` closes what it opened.
 
     Raises:
         UsageError: there is no such arm.
     """
+    name = name.removesuffix(PLACEBO)
     if name in _POLICIES:
         return PolicyArm(name, world, stack)
     if name not in _OTHERS:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from memento.bench.arms import PLACEBO
 from memento.bench.simulation import Cell
 
 _SPAN = 500  # at most so many first and last tasks are reported
@@ -16,8 +17,8 @@ _SMOOTH = 100
 
 def summary(cells: Sequence[Cell], folder: Path) -> dict[str, Any]:
     """The figures as JSON: per world and arm, success over the first and last `span` tasks, the paired
-    differences to the arms "none" and "similarity" over seeds with their 95 % intervals, in points, and what
-    was shown. Every arm has the same seeds.
+    differences to the arms "none", "similarity" and "random" and to the arm's own placebo over seeds with
+    their 95 % intervals, in points, and what was shown. Every arm has the same seeds.
     """
     worlds = list(dict.fromkeys(cell.world for cell in cells))
     span = min(_SPAN, max(1, len(cells[0].success) // 2)) if cells else _SPAN
@@ -65,15 +66,20 @@ def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     found: dict[str, Any] = {"seeds": len(mine)}
     for name, part in (("last", slice(-span, None)), ("first", slice(span))):
         found[name] = fmean(fmean(cell.success[part]) for cell in mine)
-        for other in ("none", "similarity"):
-            if other != arm and other in by_arm:
-                pairs = zip(mine, by_arm[other], strict=True)
-                gaps = [100 * (fmean(a.success[part]) - fmean(b.success[part])) for a, b in pairs]
-                found[f"{name}_minus_{other}"] = interval(gaps)
+        for label, other in _others(arm, by_arm):
+            pairs = zip(mine, by_arm[other], strict=True)
+            gaps = [100 * (fmean(a.success[part]) - fmean(b.success[part])) for a, b in pairs]
+            found[f"{name}_minus_{label}"] = interval(gaps)
         found[f"shown_{name}"] = fmean(fmean(cell.shown[part]) for cell in mine)
         found[f"poison_{name}"] = fmean(fmean(cell.poison[part]) for cell in mine)
         found[f"oracle_{name}"] = fmean(fmean(cell.oracle[part]) for cell in mine)
     return found
+
+
+def _others(arm: str, by_arm: dict[str, list[Cell]]) -> list[tuple[str, str]]:
+    """The arms that this one is compared with, each with what it is called in the figures."""
+    pairs = [(name, name) for name in ("none", "similarity", "random")] + [("placebo", arm + PLACEBO)]
+    return [(label, other) for label, other in pairs if other in by_arm and other != arm]
 
 
 def interval(values: Sequence[float]) -> dict[str, float | None]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import memento.bench
 import memento.memory
-from memento.bench.arms import make_arm
+from memento.bench.arms import PLACEBO, make_arm, placebo
 from memento.bench.worlds import make_world
 from memento.errors import UsageError
 
@@ -50,9 +50,10 @@ def run_cell(world_name: str, arm_name: str, seed: int, steps: int) -> Cell:
     with ExitStack() as stack:
         arm = make_arm(arm_name, world, stack)
         for step in range(steps):
-            shown = arm.choose(step)
+            chosen = arm.choose(step)
+            shown = placebo(world, step, 0, chosen) if arm_name.endswith(PLACEBO) else chosen
             reward = world.reward(step, shown)
-            arm.learn(step, shown, reward, world.cited(step, shown, reward))
+            arm.learn(step, chosen, reward, world.cited(step, chosen, reward))
             cell.success.append(round(world.success(step, shown), 4))
             cell.oracle.append(round(world.success(step, world.best(step)), 4))
             cell.shown.append(len(shown))

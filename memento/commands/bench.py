@@ -14,7 +14,8 @@ def bench(
         str, typer.Option(help="A world, several with commas between them, or all.", show_default=True)
     ] = "all",
     arms: Annotated[
-        str, typer.Option(help="The ways to choose cases, with commas between them.")
+        str,
+        typer.Option(help="The ways to choose cases, with commas between them, or all; NAME:placebo too."),
     ] = "none,similarity,kernel,oracle",
     seeds: Annotated[int, typer.Option(min=1, help="How many draws of each world.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,
@@ -27,21 +28,21 @@ def bench(
     Ctrl-C keeps what is finished; the same command with the same --out goes on.
     Example: memento bench --world misleading,quality --arms none,similarity,kernel --seeds 5 --out runs/a
     """
-    from memento.bench.arms import ARMS
+    from memento.bench.arms import ARMS, PLACEBO
     from memento.bench.worlds import KINDS
 
     worlds = _chosen("world", world, tuple(KINDS))
-    names = _chosen("arm", arms, ARMS)
+    names = _chosen("arm", arms, ARMS, PLACEBO)
     folder = out or dated("bench-runs")
     make_out(folder)
     _run(folder, worlds, names, range(seed, seed + seeds), tasks, as_json=as_json)
 
 
-def _chosen(what: str, given: str, known: tuple[str, ...]) -> list[str]:
+def _chosen(what: str, given: str, known: tuple[str, ...], suffix: str = "") -> list[str]:
     names = list(dict.fromkeys(name.strip() for name in given.split(",") if name.strip()))
     if names == ["all"]:
         return list(known)
-    wrong = ", ".join(name for name in names if name not in known)
+    wrong = ", ".join(name for name in names if name.removesuffix(suffix) not in known)
     if wrong or not names:
         raise UsageError(f"there is no {what} {wrong or repr(given)}: use some of {', '.join(known)}, or all")
     return names

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from memento.bench.arms import MeanArm
 from memento.bench.simulation import run_cell
 from memento.bench.worlds import World
 from memento.cli import _code
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 STEPS = 40
 
 
-def bench(capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str) -> dict[str, Any]:
-    given = ["bench", "--tasks", str(STEPS), "--out", str(folder), "--json", *arguments]
+def bench(
+    capsys: pytest.CaptureFixture[str], folder: Path, *arguments: str, tasks: int = STEPS
+) -> dict[str, Any]:
+    given = ["bench", "--tasks", str(tasks), "--out", str(folder), "--json", *arguments]
     assert _code(given) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
     return found
@@ -40,6 +43,43 @@ def test_arms_are_compared_over_the_same_seeds_and_plotted(
     assert arms["none"]["shown_last"] == 0
     assert arms["random"]["shown_last"] == 4
     assert (tmp_path / "quality.png").stat().st_size > 10_000
+
+
+def test_a_placebo_shows_as_many_other_cases_and_gains_nothing_over_chance(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arms = "none,random,similarity,similarity:placebo,oracle,oracle:placebo"
+    arguments = ["--world", "quality", "--arms", arms, "--seeds", "4"]
+    found = bench(capsys, tmp_path, *arguments, tasks=300)["worlds"]["quality"]
+    assert found["similarity:placebo"]["shown_last"] == 4
+    chance = found["random"]["last"]
+    assert found["oracle"]["last"] > chance + 0.2
+    assert found["oracle"]["last_minus_placebo"]["low"] > 20
+    for name in ("similarity:placebo", "oracle:placebo"):
+        assert abs(found[name]["last"] - chance) < 0.03
+        assert found[name]["last_minus_random"]["low"] < 0 < found[name]["last_minus_random"]["high"]
+    again = run_cell("quality", "oracle:placebo", seed=0, steps=STEPS)
+    assert again == run_cell("quality", "oracle:placebo", seed=0, steps=STEPS)
+
+
+def test_a_placebo_that_learns_is_told_of_the_cases_that_it_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen: list[list[int]] = []
+    told: list[list[int]] = []
+    choose, learn = MeanArm.choose, MeanArm.learn
+
+    def chooses(self: MeanArm, step: int) -> list[int]:
+        chosen.append(choose(self, step))
+        return chosen[-1]
+
+    def learns(self: MeanArm, step: int, shown: list[int], *rest: Any) -> None:
+        told.append(shown)
+        learn(self, step, shown, *rest)
+
+    monkeypatch.setattr(MeanArm, "choose", chooses)
+    monkeypatch.setattr(MeanArm, "learn", learns)
+    placebo = run_cell("quality", "case-mean:placebo", seed=1, steps=STEPS)
+    assert told == chosen
+    assert placebo.success != run_cell("quality", "case-mean", seed=1, steps=STEPS).success
 
 
 def test_the_table_fits_a_terminal(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,22 @@ class Arm(Protocol):
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None: ...
 
 
+@runtime_checkable
+class WithFloor(Protocol):
+    """An arm that shows nothing in a share of the runs, whatever it knows, so that memory can be measured."""
+
+    def on_floor(self, step: int) -> bool: ...
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """An arm that says what to expect when one of the cases that it chose is shown alone: the means and
+    standard deviations of success, in the order of the choice; None where it does not know.
+    """
+
+    def predictions(self, step: int) -> tuple[Floats, Floats] | None: ...
+
+
 class PolicyArm:
     """One of the product's own policies, on a real bank and ledger in a folder of its own."""
 
@@ -54,6 +70,18 @@ class PolicyArm:
         del shown
         used = None if cited is None else [self._ids[number] for number in cited]
         self._policy.record(self._open.pop(step), reward=reward, used=used)
+
+    def on_floor(self, step: int) -> bool:
+        """Both policies explore, so their arm "none" is the floor."""
+        return self._open[step].arm == "none"
+
+    def predictions(self, step: int) -> tuple[Floats, Floats] | None:
+        """Q and its standard deviation, of which similarity's slots have none to say."""
+        selection = self._open[step]
+        if selection.arm != "learned":
+            return None
+        columns = [[shown.q for shown in selection.cases], [shown.q_std for shown in selection.cases]]
+        return np.asarray(columns[0]), np.asarray(columns[1])
 
 
 class FixedArm:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import memento.bench
 import memento.memory
-from memento.bench.arms import PLACEBO, make_arm, placebo
-from memento.bench.worlds import make_world
+from memento.bench.arms import PLACEBO, Arm, Predicting, WithFloor, make_arm, placebo
+from memento.bench.worlds import World, make_world
 from memento.errors import UsageError
 
 _FILE = "cells.jsonl"
@@ -25,8 +25,10 @@ Key = tuple[str, str, int]
 @dataclass(frozen=True)
 class Cell:
     """What one arm did in one world: one entry a step. `success` is expected success, so no luck is in it;
-    `oracle` that of the best slate; `poison` how many poisoned cases were shown; `code` says which version of
-    the worlds and the memory it was.
+    `oracle` that of the best slate; `poison` how many poisoned cases were shown; `floor` whether the arm
+    showed nothing whatever it knew; `predicted` has [mean, standard deviation, truth] of success for each
+    shown case alone, where the arm predicts it; `code` says which version of the worlds and the memory it
+    was.
     """
 
     world: str
@@ -37,6 +39,8 @@ class Cell:
     oracle: list[float]
     shown: list[int]
     poison: list[int]
+    floor: list[bool]
+    predicted: list[list[list[float]]]
 
     @property
     def key(self) -> Key:
@@ -46,19 +50,30 @@ class Cell:
 def run_cell(world_name: str, arm_name: str, seed: int, steps: int) -> Cell:
     """Let one arm meet every task of one world, in order, learning as it goes."""
     world = make_world(world_name, seed, steps)
-    cell = Cell(world_name, arm_name, seed, code_version(), [], [], [], [])
+    cell = Cell(world_name, arm_name, seed, code_version(), [], [], [], [], [], [])
     with ExitStack() as stack:
         arm = make_arm(arm_name, world, stack)
         for step in range(steps):
             chosen = arm.choose(step)
             shown = placebo(world, step, 0, chosen) if arm_name.endswith(PLACEBO) else chosen
+            _note(cell, world, arm, step, shown)
             reward = world.reward(step, shown)
             arm.learn(step, chosen, reward, world.cited(step, chosen, reward))
-            cell.success.append(round(world.success(step, shown), 4))
-            cell.oracle.append(round(world.success(step, world.best(step)), 4))
-            cell.shown.append(len(shown))
-            cell.poison.append(world.poisoned(step, shown))
     return cell
+
+
+def _note(cell: Cell, world: World, arm: Arm, step: int, shown: list[int]) -> None:
+    """Write down what was shown in place of the arm's choice, before the arm is told."""
+    cell.success.append(round(world.success(step, shown), 4))
+    cell.oracle.append(round(world.success(step, world.best(step)), 4))
+    cell.shown.append(len(shown))
+    cell.poison.append(world.poisoned(step, shown))
+    cell.floor.append(isinstance(arm, WithFloor) and arm.on_floor(step))
+    found = arm.predictions(step) if isinstance(arm, Predicting) else None
+    rows = [] if found is None else zip(*found, shown, strict=True)
+    cell.predicted.append(
+        [[round(float(n), 4) for n in (mean, std, world.success(step, [case]))] for mean, std, case in rows]
+    )
 
 
 def run_cells(

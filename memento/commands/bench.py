@@ -15,7 +15,7 @@ def bench(
     ] = "all",
     arms: Annotated[
         str,
-        typer.Option(help="The ways to choose cases, with commas between them, or all; NAME:placebo too."),
+        typer.Option(help="The ways to choose cases, commas between them, or all; NAME:placebo too."),
     ] = "none,similarity,kernel,oracle",
     seeds: Annotated[int, typer.Option(min=1, help="How many draws of each world.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="The first of them.")] = 0,

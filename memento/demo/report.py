@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
+from statistics import fmean
 from typing import Any
 
 from memento.demo.experiment import ARMS, Arm, Result
 from memento.demo.families import FAMILIES
+from memento.intervals import Interval, interval
 
 _WINDOW = 30
 _PLOT = "learning_curve.png"
@@ -66,10 +67,7 @@ def print_report(results: Sequence[Result], folder: Path) -> None:
     screen.print(table)
     for other in ("frozen_seeds", "no_memory"):
         gap = figures[f"learning_minus_{other}"]
-        screen.print(
-            f"learning − {other.replace('_', ' ')}: {gap['points']:+.1f} points, "
-            f"95 % interval {gap['low']:+.1f} to {gap['high']:+.1f} (paired, {figures['tasks']} tasks)"
-        )
+        screen.print(f"learning − {other.replace('_', ' ')}: {_told(gap)} (paired, {figures['tasks']} tasks)")
     screen.print(f"learning curve: {figures['plot']}\nresults and memories: {figures['folder']}")
 
 
@@ -140,12 +138,13 @@ def _mean(rows: Sequence[Result], name: str) -> float | None:
     return fmean(float(getattr(row, name)) for row in rows) if rows else None
 
 
-def _difference(ours: Sequence[Result], theirs: Sequence[Result]) -> dict[str, float]:
+def _difference(ours: Sequence[Result], theirs: Sequence[Result]) -> Interval:
     """The mean paired difference in points with its 95 % interval (normal, over tasks)."""
     other = {(row.seed, row.number): row.reward for row in theirs}
-    gaps = [100 * (row.reward - other[row.seed, row.number]) for row in ours]
-    if not gaps:
-        return {"points": math.nan, "low": math.nan, "high": math.nan}
-    mean = fmean(gaps)
-    half = 1.96 * stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
-    return {"points": mean, "low": mean - half, "high": mean + half}
+    return interval([100 * (row.reward - other[row.seed, row.number]) for row in ours], student=False)
+
+
+def _told(gap: Interval) -> str:
+    if gap["points"] is None or gap["low"] is None or gap["high"] is None:
+        return f"{gap['points'] or 0.0:+.1f} points, no interval"
+    return f"{gap['points']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"

@@ -1,36 +1,38 @@
-"""What memento bench prints and draws of simulated worlds."""
+"""What memento bench says of simulated worlds: figures, and a table of them."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
-
-import numpy as np
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
 from memento.bench.arms import PLACEBO
+from memento.bench.calibration import calibration
+from memento.bench.plots import draw
 from memento.bench.simulation import Cell
+from memento.intervals import interval, signed
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _SPAN = 500  # at most so many first and last tasks are reported
-_SMOOTH = 100
 
 
 def summary(cells: Sequence[Cell], folder: Path) -> dict[str, Any]:
     """The figures as JSON: per world and arm, success over the first and last `span` tasks, the paired
     differences to the arms "none", "similarity" and "random" and to the arm's own placebo over seeds with
-    their 95 % intervals, in points, and what was shown. Every arm has the same seeds.
+    their 95 % intervals, in points, what was shown, and how well predictions came true. For an arm with a
+    floor the same over the tasks in which it was not on it. Every arm has the same seeds.
     """
     worlds = list(dict.fromkeys(cell.world for cell in cells))
     span = min(_SPAN, max(1, len(cells[0].success) // 2)) if cells else _SPAN
     found = {world: _world([cell for cell in cells if cell.world == world], span) for world in worlds}
-    plots = [str(_draw(world, cells, folder)) for world in worlds]
+    plots = [str(draw(world, cells, folder)) for world in worlds]
     return {"worlds": found, "span": span, "folder": str(folder), "plots": plots}
 
 
 def print_report(cells: Sequence[Cell], folder: Path) -> None:
     """A table a world, and where the plots are."""
     from rich.console import Console
-    from rich.table import Column, Table
 
     screen = Console(highlight=False)
     figures = summary(cells, folder)
@@ -38,21 +40,32 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         screen.print("no seed was finished by every arm")
         return
     for world, arms in figures["worlds"].items():
-        seeds = max(arm["seeds"] for arm in arms.values())
-        gaps = ("− none", "− simil.")
-        names = ("arm", "last", *gaps, "first", *gaps, "shown", "poison")
-        columns = (Column(name, no_wrap=True) for name in names)
-        title = f"{world}: expected success, %, {seeds} seeds"
-        table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
+        screen.print(_table(world, arms))
         for name, arm in arms.items():
-            table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm))
-        screen.print(table)
+            if "first_without_floor" in arm:
+                screen.print(_without_floor(name, arm))
     screen.print(
         f"first and last: {figures['span']} tasks; differences in points with 95 % intervals, by seed;\n"
-        "shown and poison: cases a task over the last tasks"
+        "shown and poison: cases a task over the last tasks; in σ: how often, in %, the truth is within one\n"
+        "standard deviation of what was predicted (68 where that is right)"
     )
     for plot in figures["plots"]:
         screen.print(f"plot: {plot}")
+
+
+def _table(world: str, arms: dict[str, dict[str, Any]]) -> "Table":
+    from rich.table import Column, Table
+
+    seeds = max(arm["seeds"] for arm in arms.values())
+    gaps = ("− none", "− simil.")
+    names = ["arm", "last", *gaps, "first", *gaps, "shown", "poison"]
+    predicts = any(arm["calibration_last"] for arm in arms.values())
+    columns = (Column(name, no_wrap=True) for name in [*names, *(["in σ"] if predicts else [])])
+    title = f"{world}: expected success, %, {seeds} seeds"
+    table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
+    for name, arm in arms.items():
+        table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm), *_coverage(arm))
+    return table
 
 
 def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
@@ -63,16 +76,45 @@ def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
 
 def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     mine = by_arm[arm]
+    others = {label: by_arm[other] for label, other in _others(arm, by_arm)}
     found: dict[str, Any] = {"seeds": len(mine)}
     for name, part in (("last", slice(-span, None)), ("first", slice(span))):
         found[name] = fmean(fmean(cell.success[part]) for cell in mine)
-        for label, other in _others(arm, by_arm):
-            pairs = zip(mine, by_arm[other], strict=True)
+        for label, theirs in others.items():
+            pairs = zip(mine, theirs, strict=True)
             gaps = [100 * (fmean(a.success[part]) - fmean(b.success[part])) for a, b in pairs]
-            found[f"{name}_minus_{label}"] = interval(gaps)
+            found[f"{name}_minus_{label}"] = interval(gaps, student=True)
+        found |= _off_floor(name, part, mine, others)
+        found[f"calibration_{name}"] = calibration(mine, part)
         found[f"shown_{name}"] = fmean(fmean(cell.shown[part]) for cell in mine)
         found[f"poison_{name}"] = fmean(fmean(cell.poison[part]) for cell in mine)
         found[f"oracle_{name}"] = fmean(fmean(cell.oracle[part]) for cell in mine)
+    return found
+
+
+def _off_floor(name: str, part: slice, mine: Sequence[Cell], others: dict[str, list[Cell]]) -> dict[str, Any]:
+    """Success over the steps in which the arm was not on its floor, and its differences on the same steps;
+    nothing for an arm that never was.
+    """
+    floors = [cell.floor[part] for cell in mine]
+    if not any(any(floor) for floor in floors):
+        return {}
+
+    def means(cells: Sequence[Cell]) -> list[float]:
+        kept = [
+            [value for value, on in zip(cell.success[part], floor, strict=True) if not on]
+            for cell, floor in zip(cells, floors, strict=True)
+        ]
+        return [fmean(values) for values in kept if values]
+
+    ours = means(mine)
+    found: dict[str, Any] = {
+        f"floor_{name}": fmean(fmean(floor) for floor in floors),
+        f"{name}_without_floor": fmean(ours) if ours else None,
+    }
+    for label, theirs in others.items():
+        gaps = [100 * (a - b) for a, b in zip(ours, means(theirs), strict=True)]
+        found[f"{name}_without_floor_minus_{label}"] = interval(gaps, student=True)
     return found
 
 
@@ -82,20 +124,9 @@ def _others(arm: str, by_arm: dict[str, list[Cell]]) -> list[tuple[str, str]]:
     return [(label, other) for label, other in pairs if other in by_arm and other != arm]
 
 
-def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """The mean and its 95 % interval (Student's t, over the values); no interval from a single value."""
-    mean = fmean(values)
-    if len(values) == 1:
-        return {"points": mean, "low": None, "high": None}
-    from scipy.stats import t
-
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return {"points": mean, "low": mean - half, "high": mean + half}
-
-
 def _span(arm: dict[str, Any], span: str) -> list[str]:
     """Success over the first or the last tasks, and what it is over the two plain arms."""
-    gaps = [_points(arm.get(f"{span}_minus_{other}")) for other in ("none", "similarity")]
+    gaps = [signed(arm.get(f"{span}_minus_{other}")) for other in ("none", "similarity")]
     return [f"{100 * arm[span]:.1f}", *gaps]
 
 
@@ -103,48 +134,19 @@ def _shown(arm: dict[str, Any]) -> list[str]:
     return [f"{arm['shown_last']:.2f}", f"{arm['poison_last']:.2f}"]
 
 
-def _points(gap: dict[str, float | None] | None) -> str:
-    if gap is None:
-        return ""
-    half = "" if gap["high"] is None else f"±{gap['high'] - (gap['points'] or 0.0):.1f}"
-    return f"{gap['points']:+.1f}{half}"
+def _coverage(arm: dict[str, Any]) -> list[str]:
+    found = arm["calibration_last"]
+    return [f"{100 * found['coverage']:.0f}"] if found else []
 
 
-def _draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
-    """Success, regret and exposure to poison over the tasks, means over the seeds, as a PNG."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), dpi=110)
-    mine = [cell for cell in cells if cell.world == world]
-    for arm in dict.fromkeys(cell.arm for cell in mine):
-        rows = [cell for cell in mine if cell.arm == arm]
-        success = np.mean([cell.success for cell in rows], axis=0)
-        oracle = np.mean([cell.oracle for cell in rows], axis=0)
-        poison = np.mean([cell.poison for cell in rows], axis=0)
-        for axis, curve in zip(
-            axes, (_smooth(success), np.cumsum(oracle - success), _smooth(poison)), strict=True
-        ):
-            axis.plot(np.arange(1, len(curve) + 1), curve, label=arm, linewidth=1.6)
-    names = ("expected success", "regret against the oracle, summed", "poisoned cases shown a task")
-    for axis, name in zip(axes, names, strict=True):
-        axis.set(title=name, xlabel="tasks so far")
-        axis.grid(alpha=0.3)
-    lines, labels = axes[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="lower center", ncols=len(labels), frameon=False)
-    figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
-    file = folder / f"{world}.png"
-    figure.savefig(file)
-    plt.close(figure)
-    return file
-
-
-def _smooth(curve: Any) -> Any:
-    """The mean of the last hundred values at each place."""
-    sums = np.cumsum(np.concatenate([[0.0], curve]))
-    ends = np.arange(1, len(curve) + 1)
-    starts = np.maximum(0, ends - _SMOOTH)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+def _without_floor(name: str, arm: dict[str, Any]) -> str:
+    """What the first tasks would be without the runs that are spent on measuring what memory is worth."""
+    success = arm["first_without_floor"]
+    if success is None:
+        return f"{name}: all of the first tasks were on its floor"
+    gaps = [
+        (other, signed(arm.get(f"first_without_floor_minus_{other}"))) for other in ("none", "similarity")
+    ]
+    told = "".join(f", {gap} to {other}" for other, gap in gaps if gap)
+    share = f"{100 * arm['floor_first']:.1f} %"
+    return f"{name}, first, without the {share} of runs on its floor: {100 * success:.1f}{told}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from memento.bench.arms import MeanArm
@@ -80,6 +81,36 @@ def test_a_placebo_that_learns_is_told_of_the_cases_that_it_chose(monkeypatch: p
     placebo = run_cell("quality", "case-mean:placebo", seed=1, steps=STEPS)
     assert told == chosen
     assert placebo.success != run_cell("quality", "case-mean", seed=1, steps=STEPS).success
+
+
+def test_what_the_floor_costs_and_whether_predictions_come_true_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--world", "quality", "--arms", "none,similarity,kernel", "--seeds", "2"]
+    arms = bench(capsys, tmp_path, *arguments, tasks=160)["worlds"]["quality"]
+    kernel = arms["kernel"]
+    cells = [run_cell("quality", "kernel", seed, steps=160) for seed in (0, 1)]
+    floors = [[step for step in range(80) if cell.floor[step]] for cell in cells]
+    assert kernel["floor_first"] == pytest.approx(sum(map(len, floors)) / 160)
+    assert 0 < kernel["floor_first"] < 0.15
+    assert all(cell.shown[step] == 0 for cell, steps in zip(cells, floors, strict=True) for step in steps)
+    shown = [np.delete(cell.success[:80], steps).mean() for cell, steps in zip(cells, floors, strict=True)]
+    assert kernel["first_without_floor"] == pytest.approx(np.mean(shown))
+    assert kernel["first_without_floor_minus_none"]["low"] is not None
+    assert "first_without_floor" not in arms["similarity"]
+    found = kernel["calibration_last"]
+    assert found["count"] == sum(sum(cell.shown[80:]) for cell in cells)
+    assert 0 <= found["coverage"] <= 1
+    predicted = [point[0] for point in found["curve"]]
+    assert predicted == sorted(predicted)
+    assert sum(point[2] for point in found["curve"]) == found["count"]
+    assert arms["none"]["calibration_last"] is None
+    monkeypatch.setenv("COLUMNS", "100")
+    assert _code(["bench", "--tasks", "160", "--out", str(tmp_path), *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "kernel, first, without the" in out
+    assert "in σ" in out
+    assert "…" not in out
 
 
 def test_the_table_fits_a_terminal(

@@ -40,6 +40,13 @@ class WithFloor(Protocol):
 
 
 @runtime_checkable
+class Exploring(Protocol):
+    """An arm that explores, and can also make the best choice that it knows, of which it learns nothing."""
+
+    def choose_known(self, step: int) -> list[int]: ...
+
+
+@runtime_checkable
 class Predicting(Protocol):
     """An arm that says what to expect when one of the cases that it chose is shown alone: the means and
     standard deviations of success, in the order of the choice; None where it does not know.
@@ -63,13 +70,19 @@ class PolicyArm:
         self._open: dict[int, Selection] = {}
 
     def choose(self, step: int) -> list[int]:
-        selection = self._open[step] = self._policy.select(self._world.tasks[step])
-        return [self._numbers[shown.case_id] for shown in selection.cases]
+        return self._choose(step, explore=True)
+
+    def choose_known(self, step: int) -> list[int]:
+        return self._choose(step, explore=False)
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
         del shown
         used = None if cited is None else [self._ids[number] for number in cited]
         self._policy.record(self._open.pop(step), reward=reward, used=used)
+
+    def _choose(self, step: int, *, explore: bool) -> list[int]:
+        selection = self._open[step] = self._policy.select(self._world.tasks[step], explore=explore)
+        return [self._numbers[shown.case_id] for shown in selection.cases]
 
     def on_floor(self, step: int) -> bool:
         """Both policies explore, so their arm "none" is the floor."""
@@ -151,6 +164,13 @@ def show_random(world: World, step: int) -> list[int]:
     """K cases at random."""
     rng = np.random.default_rng([world.seed, step, 1])
     return [int(case) for case in rng.choice(len(world.cases), MOST_SHOWN, replace=False)]
+
+
+def choose_known(arm: Arm, step: int) -> list[int]:
+    """The arm's best known choice; what it always chooses where it has no other, as the arms that never
+    explore, and "advantage", whose draws are all that it is.
+    """
+    return arm.choose_known(step) if isinstance(arm, Exploring) else arm.choose(step)
 
 
 def placebo(world: World, step: int, attempt: int, chosen: Sequence[int]) -> list[int]:

@@ -5,8 +5,6 @@ from typing import TypedDict
 
 import numpy as np
 
-from memento.bench.simulation import Cell
-
 _BINS = 10
 
 
@@ -22,9 +20,8 @@ class Calibration(TypedDict):
     curve: list[list[float]]
 
 
-def calibration(cells: Sequence[Cell], part: slice) -> Calibration | None:
-    """Of what the cells' arm predicted in that part of the steps; None where it predicted nothing."""
-    rows = [row for cell in cells for step in cell.predicted[part] for row in step]
+def calibration(rows: Sequence[Sequence[float]]) -> Calibration | None:
+    """Of rows of [prediction, its standard deviation, the truth]; None where there are none."""
     if not rows:
         return None
     means, stds, truths = np.asarray(rows, dtype=np.float64).T

@@ -26,6 +26,9 @@ def draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
     for arm in dict.fromkeys(cell.arm for cell in mine):
         _draw_arm(arm, [cell for cell in mine if cell.arm == arm], axes)
     _label(axes)
+    if mine[0].mode == "held-out":
+        for axis in axes[:3]:
+            axis.axvline(np.mean([cell.taught for cell in mine]), color="#999999", linestyle=":")
     lines, labels = axes[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="lower center", ncols=min(len(labels), 8), frameon=False)
     figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
@@ -43,7 +46,7 @@ def _draw_arm(arm: str, rows: Sequence[Cell], axes: Any) -> None:
     curves = (_smooth(success), np.cumsum(oracle - success), _smooth(poison))
     for axis, curve in zip(axes[:3], curves, strict=True):
         line = axis.plot(np.arange(1, len(curve) + 1), curve, label=arm, linewidth=1.6)[0]
-    found = calibration(rows, slice(None))
+    found = calibration([row for cell in rows for step in cell.predicted for row in step])
     if found is not None:
         predicted, true, _counts = np.asarray(found["curve"]).T
         axes[3].plot(predicted, true, marker="o", markersize=3, color=line.get_color(), linewidth=1.6)

@@ -1,6 +1,7 @@
 """What memento bench says of simulated worlds: figures, and a table of them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,8 @@ from memento.intervals import interval, signed
 if TYPE_CHECKING:
     from rich.table import Table
 
+Part = Callable[[Cell], slice]
+
 _SPAN = 500  # at most so many first and last tasks are reported
 
 
@@ -21,13 +24,15 @@ def summary(cells: Sequence[Cell], folder: Path) -> dict[str, Any]:
     """The figures as JSON: per world and arm, success over the first and last `span` tasks, the paired
     differences to the arms "none", "similarity" and "random" and to the arm's own placebo over seeds with
     their 95 % intervals, in points, what was shown, and how well predictions came true. For an arm with a
-    floor the same over the tasks in which it was not on it. Every arm has the same seeds.
+    floor the same over the tasks in which it was not on it. "last" is what was held out, where tasks were;
+    "best_of" any of the attempts. Every arm has the same seeds.
     """
     worlds = list(dict.fromkeys(cell.world for cell in cells))
-    span = min(_SPAN, max(1, len(cells[0].success) // 2)) if cells else _SPAN
+    span = min([_SPAN, *(min(cell.taught, max(1, len(cell.success) // 2)) for cell in cells)])
     found = {world: _world([cell for cell in cells if cell.world == world], span) for world in worlds}
     plots = [str(draw(world, cells, folder)) for world in worlds]
-    return {"worlds": found, "span": span, "folder": str(folder), "plots": plots}
+    how = {"mode": cells[0].mode, "attempts": cells[0].attempts} if cells else {}
+    return {"worlds": found, "span": span, **how, "folder": str(folder), "plots": plots}
 
 
 def print_report(cells: Sequence[Cell], folder: Path) -> None:
@@ -40,32 +45,49 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         screen.print("no seed was finished by every arm")
         return
     for world, arms in figures["worlds"].items():
-        screen.print(_table(world, arms))
+        screen.print(_table(world, arms, figures))
         for name, arm in arms.items():
             if "first_without_floor" in arm:
                 screen.print(_without_floor(name, arm))
-    screen.print(
-        f"first and last: {figures['span']} tasks; differences in points with 95 % intervals, by seed;\n"
-        "shown and poison: cases a task over the last tasks; in σ: how often, in %, the truth is within one\n"
-        "standard deviation of what was predicted (68 where that is right)"
-    )
+    screen.print(_legend(figures))
     for plot in figures["plots"]:
         screen.print(f"plot: {plot}")
 
 
-def _table(world: str, arms: dict[str, dict[str, Any]]) -> "Table":
+def _table(world: str, arms: dict[str, dict[str, Any]], figures: dict[str, Any]) -> "Table":
     from rich.table import Column, Table
 
     seeds = max(arm["seeds"] for arm in arms.values())
     gaps = ("− none", "− simil.")
-    names = ["arm", "last", *gaps, "first", *gaps, "shown", "poison"]
+    last = "held out" if figures["mode"] == "held-out" else "last"
+    names = ["arm", last, *gaps, "first", *gaps, "shown", "poison"]
     predicts = any(arm["calibration_last"] for arm in arms.values())
-    columns = (Column(name, no_wrap=True) for name in [*names, *(["in σ"] if predicts else [])])
+    names += ["in σ"] if predicts else []
+    names += [f"best of {figures['attempts']}", gaps[0]] if figures["attempts"] > 1 else []
+    columns = (Column(name, no_wrap=True) for name in names)
     title = f"{world}: expected success, %, {seeds} seeds"
     table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
     for name, arm in arms.items():
-        table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm), *_coverage(arm))
+        cells = [*_span(arm, "last"), *_span(arm, "first"), *_shown(arm)]
+        cells += [_coverage(arm)] if predicts else []
+        cells += _best_of(arm) if figures["attempts"] > 1 else []
+        table.add_row(name, *cells)
     return table
+
+
+def _legend(figures: dict[str, Any]) -> str:
+    held = figures["mode"] == "held-out"
+    last = f"first: {figures['span']} tasks" if held else f"first and last: {figures['span']} tasks"
+    lines = [
+        f"{last}; differences in points with 95 % intervals, by seed;",
+        f"shown and poison: cases a task over the {'held-out' if held else 'last'} tasks; in σ: how often,",
+        "in %, the truth is within one standard deviation of what was predicted (68 where that is right)",
+    ]
+    if figures["attempts"] > 1:
+        lines.append(
+            f"best of {figures['attempts']}: any of the attempts, over the tasks of the first figure"
+        )
+    return "\n".join(lines)
 
 
 def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
@@ -78,31 +100,47 @@ def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     mine = by_arm[arm]
     others = {label: by_arm[other] for label, other in _others(arm, by_arm)}
     found: dict[str, Any] = {"seeds": len(mine)}
-    for name, part in (("last", slice(-span, None)), ("first", slice(span))):
-        found[name] = fmean(fmean(cell.success[part]) for cell in mine)
-        for label, theirs in others.items():
-            pairs = zip(mine, theirs, strict=True)
-            gaps = [100 * (fmean(a.success[part]) - fmean(b.success[part])) for a, b in pairs]
-            found[f"{name}_minus_{label}"] = interval(gaps, student=True)
+    for name in ("last", "first"):
+        part = partial(_last if name == "last" else _first, span)
+        for figure, column in ((name, "success"), (f"best_of_{name}", "best_of")):
+            means = [_mean(cell, column, part) for cell in mine]
+            found[figure] = fmean(means)
+            for label, theirs in others.items():
+                pairs = zip(means, (_mean(cell, column, part) for cell in theirs), strict=True)
+                found[f"{figure}_minus_{label}"] = interval([100 * (a - b) for a, b in pairs], student=True)
         found |= _off_floor(name, part, mine, others)
-        found[f"calibration_{name}"] = calibration(mine, part)
-        found[f"shown_{name}"] = fmean(fmean(cell.shown[part]) for cell in mine)
-        found[f"poison_{name}"] = fmean(fmean(cell.poison[part]) for cell in mine)
-        found[f"oracle_{name}"] = fmean(fmean(cell.oracle[part]) for cell in mine)
+        rows = [row for cell in mine for step in cell.predicted[part(cell)] for row in step]
+        found[f"calibration_{name}"] = calibration(rows)
+        for column in ("shown", "poison", "oracle"):
+            found[f"{column}_{name}"] = fmean(_mean(cell, column, part) for cell in mine)
     return found
 
 
-def _off_floor(name: str, part: slice, mine: Sequence[Cell], others: dict[str, list[Cell]]) -> dict[str, Any]:
+def _first(span: int, cell: Cell) -> slice:
+    del cell
+    return slice(span)
+
+
+def _last(span: int, cell: Cell) -> slice:
+    """The last tasks; in mode "held-out" all that were held out."""
+    return slice(cell.taught, None) if cell.mode == "held-out" else slice(-span, None)
+
+
+def _mean(cell: Cell, column: str, part: Part) -> float:
+    return fmean(getattr(cell, column)[part(cell)])
+
+
+def _off_floor(name: str, part: Part, mine: Sequence[Cell], others: dict[str, list[Cell]]) -> dict[str, Any]:
     """Success over the steps in which the arm was not on its floor, and its differences on the same steps;
     nothing for an arm that never was.
     """
-    floors = [cell.floor[part] for cell in mine]
+    floors = [cell.floor[part(cell)] for cell in mine]
     if not any(any(floor) for floor in floors):
         return {}
 
     def means(cells: Sequence[Cell]) -> list[float]:
         kept = [
-            [value for value, on in zip(cell.success[part], floor, strict=True) if not on]
+            [value for value, on in zip(cell.success[part(cell)], floor, strict=True) if not on]
             for cell, floor in zip(cells, floors, strict=True)
         ]
         return [fmean(values) for values in kept if values]
@@ -134,9 +172,13 @@ def _shown(arm: dict[str, Any]) -> list[str]:
     return [f"{arm['shown_last']:.2f}", f"{arm['poison_last']:.2f}"]
 
 
-def _coverage(arm: dict[str, Any]) -> list[str]:
+def _coverage(arm: dict[str, Any]) -> str:
     found = arm["calibration_last"]
-    return [f"{100 * found['coverage']:.0f}"] if found else []
+    return f"{100 * found['coverage']:.0f}" if found else ""
+
+
+def _best_of(arm: dict[str, Any]) -> list[str]:
+    return [f"{100 * arm['best_of_last']:.1f}", signed(arm.get("best_of_last_minus_none"))]
 
 
 def _without_floor(name: str, arm: dict[str, Any]) -> str:

@@ -4,22 +4,14 @@ import numpy as np
 import pytest
 
 from memento.bench.calibration import calibration
-from memento.bench.simulation import Cell, run_cell
-
-
-def cell(rows: list[list[float]]) -> Cell:
-    steps = len(rows)
-    none = [0] * steps
-    predicted = [[row] for row in rows]
-    zeros = [0.0] * steps
-    return Cell("w", "a", 0, "c", zeros, zeros, none, none, [False] * steps, predicted)
+from memento.bench.simulation import run_cell
 
 
 def test_right_predictions_cover_68_percent_and_lie_on_the_diagonal() -> None:
     rng = np.random.default_rng(0)
     means, stds = rng.uniform(0, 1, 4000), rng.uniform(0.05, 0.2, 4000)
     rows = np.stack([means, stds, means + stds * rng.standard_normal(4000)], axis=1)
-    found = calibration([cell(rows.tolist())], slice(None))
+    found = calibration(rows.tolist())
     assert found is not None
     assert found["coverage"] == pytest.approx(0.683, abs=0.02)
     assert found["bias"] == pytest.approx(0, abs=0.01)
@@ -29,11 +21,11 @@ def test_right_predictions_cover_68_percent_and_lie_on_the_diagonal() -> None:
 
 
 def test_predictions_that_are_too_sure_of_too_much_are_found_out() -> None:
-    found = calibration([cell([[0.9, 0.01, 0.4]] * 5)], slice(None))
+    found = calibration([[0.9, 0.01, 0.4]] * 5)
     assert found is not None
     assert (found["coverage"], found["count"], len(found["curve"])) == (0.0, 5, 5)
     assert found["bias"] == pytest.approx(0.5)
-    assert calibration([cell([[0.9, 0.01, 0.4]] * 5)], slice(5, None)) is None
+    assert calibration([]) is None
 
 
 def test_a_policy_predicts_success_with_each_shown_case_alone() -> None:

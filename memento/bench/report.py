@@ -46,6 +46,8 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         return
     for world, arms in figures["worlds"].items():
         screen.print(_table(world, arms, figures))
+        if figures["attempts"] > 1:
+            screen.print(_best_of(world, arms, figures))
         for name, arm in arms.items():
             if "first_without_floor" in arm:
                 screen.print(_without_floor(name, arm))
@@ -55,24 +57,31 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
 
 
 def _table(world: str, arms: dict[str, dict[str, Any]], figures: dict[str, Any]) -> "Table":
+    seeds = max(arm["seeds"] for arm in arms.values())
+    predicts = any(arm["calibration_last"] for arm in arms.values())
+    table = _empty(f"{world}: expected success, %, {seeds} seeds", figures)
+    for name in ("shown", "poison", *(["in σ"] if predicts else [])):
+        table.add_column(name, no_wrap=True)
+    for name, arm in arms.items():
+        found = [_coverage(arm)] if predicts else []
+        table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm), *found)
+    return table
+
+
+def _best_of(world: str, arms: dict[str, dict[str, Any]], figures: dict[str, Any]) -> "Table":
+    table = _empty(f"{world}: expected success of any of {figures['attempts']} attempts, %", figures)
+    for name, arm in arms.items():
+        table.add_row(name, *_span(arm, "best_of_last"), *_span(arm, "best_of_first"))
+    return table
+
+
+def _empty(title: str, figures: dict[str, Any]) -> "Table":
     from rich.table import Column, Table
 
-    seeds = max(arm["seeds"] for arm in arms.values())
-    gaps = ("− none", "− simil.")
     last = "held out" if figures["mode"] == "held-out" else "last"
-    names = ["arm", last, *gaps, "first", *gaps, "shown", "poison"]
-    predicts = any(arm["calibration_last"] for arm in arms.values())
-    names += ["in σ"] if predicts else []
-    names += [f"best of {figures['attempts']}", gaps[0]] if figures["attempts"] > 1 else []
-    columns = (Column(name, no_wrap=True) for name in names)
-    title = f"{world}: expected success, %, {seeds} seeds"
-    table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
-    for name, arm in arms.items():
-        cells = [*_span(arm, "last"), *_span(arm, "first"), *_shown(arm)]
-        cells += [_coverage(arm)] if predicts else []
-        cells += _best_of(arm) if figures["attempts"] > 1 else []
-        table.add_row(name, *cells)
-    return table
+    gaps = ("− none", "− simil.")
+    columns = (Column(name, no_wrap=True) for name in ("arm", last, *gaps, "first", *gaps))
+    return Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
 
 
 def _legend(figures: dict[str, Any]) -> str:
@@ -83,10 +92,6 @@ def _legend(figures: dict[str, Any]) -> str:
         f"shown and poison: cases a task over the {'held-out' if held else 'last'} tasks; in σ: how often,",
         "in %, the truth is within one standard deviation of what was predicted (68 where that is right)",
     ]
-    if figures["attempts"] > 1:
-        lines.append(
-            f"best of {figures['attempts']}: any of the attempts, over the tasks of the first figure"
-        )
     return "\n".join(lines)
 
 
@@ -175,10 +180,6 @@ def _shown(arm: dict[str, Any]) -> list[str]:
 def _coverage(arm: dict[str, Any]) -> str:
     found = arm["calibration_last"]
     return f"{100 * found['coverage']:.0f}" if found else ""
-
-
-def _best_of(arm: dict[str, Any]) -> list[str]:
-    return [f"{100 * arm['best_of_last']:.1f}", signed(arm.get("best_of_last_minus_none"))]
 
 
 def _without_floor(name: str, arm: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from memento.bench.arms import MeanArm
 from memento.bench.simulation import run_cell
-from memento.bench.worlds import World
+from memento.bench.worlds import World, make_world
 from memento.cli import _code
 
 if TYPE_CHECKING:
@@ -125,6 +125,58 @@ def test_the_table_fits_a_terminal(
     assert "…" not in out
 
 
+def test_held_out_tasks_and_several_attempts_have_their_own_columns(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ["--world", "quality", "--arms", "none,similarity,kernel", "--seeds", "2", "--attempts", "2"]
+    found = bench(capsys, tmp_path, *options, "--mode", "held-out")
+    arms = found["worlds"]["quality"]
+    assert (found["mode"], found["attempts"]) == ("held-out", 2)
+    cells = [run_cell("quality", "none", seed, STEPS, "held-out", 2) for seed in (0, 1)]
+    assert arms["none"]["last"] == pytest.approx(np.mean([np.mean(c.success[c.taught :]) for c in cells]))
+    assert arms["none"]["best_of_last"] == pytest.approx(
+        np.mean([np.mean(c.best_of[c.taught :]) for c in cells])
+    )
+    assert arms["kernel"]["best_of_last"] > arms["kernel"]["last"]
+    assert {"points", "low", "high"} == set(arms["kernel"]["best_of_last_minus_none"])
+    monkeypatch.setenv("COLUMNS", "100")
+    given = ["bench", "--tasks", str(STEPS), "--out", str(tmp_path), "--mode", "held-out", *options]
+    assert _code(given) == 0
+    out = capsys.readouterr().out
+    assert "held out" in out
+    assert "expected success of any of 2 attempts" in out
+    assert "…" not in out
+    assert _code([*given, "--attempts", "3"]) == 2
+    assert f"is of {STEPS} tasks, held-out, 2 attempts each" in capsys.readouterr().err
+
+
+def test_a_world_of_one_s_own_is_run_from_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_world("quality", 3, 30)
+    names = ("tasks", "cases", "base", "effects", "luck", "sources")
+    np.savez(tmp_path / "mine.npz", **{name: getattr(world, name) for name in names})
+    given = [
+        "bench",
+        "--world",
+        str(tmp_path / "mine.npz"),
+        "--arms",
+        "none,oracle",
+        "--seeds",
+        "2",
+        "--json",
+    ]
+    assert _code([*given, "--out", str(tmp_path / "out")]) == 0
+    found = json.loads(capsys.readouterr().out)
+    arms = found["worlds"][str(tmp_path / "mine.npz")]
+    assert found["span"] == 15
+    assert arms["none"]["last"] == pytest.approx(world.base[15:].mean(), abs=1e-3)
+    assert (tmp_path / "out" / "mine.npz.png").is_file()
+    assert _code(["bench", "--world", str(tmp_path / "other.npz"), "--out", str(tmp_path / "new")]) == 2
+    assert "other.npz cannot be read as a world" in capsys.readouterr().err
+    assert not (tmp_path / "new").exists()
+
+
 def test_a_stopped_bench_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = bench(capsys, tmp_path, "--world", "similar", "--arms", "none,oracle", "--seeds", "2")
     log = tmp_path / "cells.jsonl"
@@ -170,7 +222,7 @@ def test_a_folder_whose_cells_do_not_fit_is_left_alone(
     log = tmp_path / "cells.jsonl"
     row = log.read_text()
     for tasks, text, said in (
-        (7, row, f"line 1, is of {STEPS} tasks"),
+        (7, row, f"line 1, is of {STEPS} tasks, prequential, 1 attempt each"),
         (STEPS, row + "not a cell\n", "line 2, is no finished cell"),
         (STEPS, row.replace('"code": "', '"code": "0'), "line 1, was made by another version"),
     ):

@@ -87,7 +87,8 @@ def run_dataset(folder: Path, plan: Plan, settings: "Settings") -> Iterator[Resu
     new result is written to the arm's tasks.jsonl as it is known.
 
     All arms attempt a task before the next one comes. A run that a service cut short counts as one without
-    success, and is made again when the bench goes on.
+    success, and is made again when the bench goes on; so is one that a kill caught between its end and its
+    line in tasks.jsonl, which then has taught twice.
 
     Raises:
         UsageError: the folder is of another bench.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _IN_WORLDS = "none,similarity,kernel,oracle"
 _ON_DATASETS = "none,similarity,kernel"
+_FEWEST = 8  # tasks of which some will be held out
 
 
 def bench(
@@ -87,6 +88,8 @@ def _worlds(given: str, tasks: int | None, mode: str) -> tuple[list[str], int]:
     from memento.bench.worlds import KINDS
 
     if not given.endswith(".npz"):
+        if mode == "held-out" and tasks is not None and tasks < _FEWEST:
+            raise UsageError(f"--mode held-out needs at least {_FEWEST} tasks: --tasks {_FEWEST}")
         return _chosen("world", given, tuple(KINDS)), tasks or 2000
     world = read_world(Path(given), seed=0, steps=tasks or 100_000)
     if mode == "held-out":

@@ -204,6 +204,10 @@ def test_the_memory_s_own_policy_is_driven_by_the_rewards_and_the_same_way_twice
         (["--arms", "kernel,magic"], "no arm magic: use some of none"),
         (["--arms", ","], "no arm"),
         (["--seeds", "0"], "seeds"),
+        (["--attempts", "0"], "attempts"),
+        (["--mode", "online"], "mode"),
+        (["--mode", "held-out", "--tasks", "3"], "at least 8 tasks"),
+        (["--arms", "kernel:sugar"], "no arm kernel:sugar"),
     ],
 )
 def test_a_name_that_is_not_there_is_wrong_usage(

@@ -4,10 +4,10 @@ Taken over from the parametric memory of that code: a binary classifier with cro
 task and case side by side; every shown case has its run's label, whether it was used or not; the K cases with
 the greatest P(success) are shown, without exploring and without the choice to show nothing.
 
-Other than there, and each a kindness: it is trained again from the start after every 200 tasks, where theirs
-is trained once, offline, and never learns online; one hidden layer lets what a case is worth depend on the
-task; it ranks the 64 nearest, as other arms do, in place of the whole bank; and it reads the frozen
-encoder's vectors, where theirs encodes the texts anew. Until it is first trained: the K nearest.
+Other than there: it is trained again from the start after every 200 tasks on all pairs so far, where theirs
+is trained once, offline, and never learns online, which is a kindness; it ranks the 64 nearest, as other arms
+do, in place of the whole bank; and the size of its one hidden layer, with which what a case is worth can
+depend on the task, and of its training are chosen here. Until it is first trained: the K nearest.
 """
 
 from collections.abc import Callable, Sequence

@@ -30,9 +30,9 @@ def draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
         for axis in axes[:3]:
             axis.axvline(np.mean([cell.taught for cell in mine]), color="#999999", linestyle=":")
     lines, labels = axes[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="lower center", ncols=min(len(labels), 8), frameon=False)
+    figure.legend(lines, labels, loc="lower center", ncols=min(len(labels), 12), frameon=False)
     figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
-    figure.tight_layout(rect=(0, 0.1 if len(labels) > 8 else 0.06, 1, 1))  # noqa: PLR2004
+    figure.tight_layout(rect=(0, 0.1 if len(labels) > 12 else 0.06, 1, 1))  # noqa: PLR2004
     file = folder / f"{Path(world).name}.png"
     figure.savefig(file)
     plt.close(figure)

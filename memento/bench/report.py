@@ -187,9 +187,8 @@ def _without_floor(name: str, arm: dict[str, Any]) -> str:
     success = arm["first_without_floor"]
     if success is None:
         return f"{name}: all of the first tasks were on its floor"
-    gaps = [
-        (other, signed(arm.get(f"first_without_floor_minus_{other}"))) for other in ("none", "similarity")
-    ]
-    told = "".join(f", {gap} to {other}" for other, gap in gaps if gap)
-    share = f"{100 * arm['floor_first']:.1f} %"
-    return f"{name}, first, without the {share} of runs on its floor: {100 * success:.1f}{told}"
+    names = {"none": "none", "similarity": "simil."}
+    gaps = [(short, signed(arm.get(f"first_without_floor_minus_{other}"))) for other, short in names.items()]
+    differences = "".join(f", − {short} {gap}" for short, gap in gaps if gap)
+    share = f"{100 * arm['floor_first']:.1f} % of runs"
+    return f"{name}, first, off its floor ({share}): {100 * success:.1f}{differences}"

@@ -33,7 +33,7 @@ class How:
     """How each cell is run. `steps` is the number of tasks. In mode "prequential" an arm learns from every
     task after it was scored on it; in "held-out" it learns from the first three quarters, and then makes its
     best known choice on tasks whose like it has not met. Each task is tried `attempts` times in sequence,
-    and with learning in between.
+    with learning in between, and after a success too.
     """
 
     steps: int

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from memento.bench.arms import MeanArm
-from memento.bench.simulation import run_cell
+from memento.bench.simulation import Cell, run_cell
 from memento.bench.worlds import World, make_world
 from memento.cli import _code
 
@@ -89,7 +89,8 @@ def test_what_the_floor_costs_and_whether_predictions_come_true_is_said(
     arguments = ["--world", "quality", "--arms", "none,similarity,kernel", "--seeds", "2"]
     arms = bench(capsys, tmp_path, *arguments, tasks=160)["worlds"]["quality"]
     kernel = arms["kernel"]
-    cells = [run_cell("quality", "kernel", seed, steps=160) for seed in (0, 1)]
+    rows = [json.loads(line) for line in (tmp_path / "cells.jsonl").read_text().splitlines()]
+    cells = [Cell(**row) for row in sorted(rows, key=lambda row: row["seed"]) if row["arm"] == "kernel"]
     floors = [[step for step in range(80) if cell.floor[step]] for cell in cells]
     assert kernel["floor_first"] == pytest.approx(sum(map(len, floors)) / 160)
     assert 0 < kernel["floor_first"] < 0.15
@@ -108,7 +109,7 @@ def test_what_the_floor_costs_and_whether_predictions_come_true_is_said(
     monkeypatch.setenv("COLUMNS", "100")
     assert _code(["bench", "--tasks", "160", "--out", str(tmp_path), *arguments]) == 0
     out = capsys.readouterr().out
-    assert "kernel, first, without the" in out
+    assert "kernel, first, off its floor (" in out
     assert "in σ" in out
     assert "…" not in out
 

@@ -27,7 +27,10 @@ def bench(
     ] = None,
     arms: Annotated[
         str | None,
-        typer.Option(help=f"Ways to choose cases, commas between them, or all. Default: {_IN_WORLDS}."),
+        typer.Option(
+            help=f"Ways to choose cases, commas between them, or all. Default: {_IN_WORLDS}; with a dataset "
+            f"{_ON_DATASETS}."
+        ),
     ] = None,
     mode: Annotated[
         Literal["prequential", "held-out"],

@@ -86,12 +86,16 @@ def _empty(title: str, figures: dict[str, Any]) -> "Table":
 
 def _legend(figures: dict[str, Any]) -> str:
     held = figures["mode"] == "held-out"
-    last = f"first: {figures['span']} tasks" if held else f"first and last: {figures['span']} tasks"
+    spans = f"first: {figures['span']} tasks" if held else f"first and last: {figures['span']} tasks"
     lines = [
-        f"{last}; differences in points with 95 % intervals, by seed;",
-        f"shown and poison: cases a task over the {'held-out' if held else 'last'} tasks; in σ: how often,",
-        "in %, the truth is within one standard deviation of what was predicted (68 where that is right)",
+        f"{spans}; differences in points with 95 % intervals, by seed;",
+        f"shown and poison: cases a task over the {'held-out' if held else 'last'} tasks",
     ]
+    if any(arm["calibration_last"] for arms in figures["worlds"].values() for arm in arms.values()):
+        lines[-1] += "; in σ: how often, in %,"
+        lines.append(
+            "the truth is within one standard deviation of what was predicted (68 where that is right)"
+        )
     return "\n".join(lines)
 
 

@@ -3,7 +3,8 @@
 import re
 import string
 import unicodedata
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
@@ -53,6 +54,20 @@ def matching(run: RunView) -> Evaluation:
         return normalize(answer) == normalize(reference) or same_number(answer, reference, 1e-4)
 
     return _against_reference(run, agree, "reference")
+
+
+def token_f1(answer: str, references: Sequence[str]) -> float:
+    """F1 of the words that the answer shares with the reference that it is nearest to, both normalized, as in
+    SQuAD (arXiv 1606.05250, section 6.1). A measure to report, not a reward: 0 without references.
+    """
+    return max((_words_f1(normalize(answer).split(), normalize(r).split()) for r in references), default=0.0)
+
+
+def _words_f1(answer: list[str], reference: list[str]) -> float:
+    if not answer or not reference:
+        return float(answer == reference)
+    shared = (Counter(answer) & Counter(reference)).total()
+    return 2 * shared / (len(answer) + len(reference))
 
 
 def judge(model: Model) -> Callable[[RunView], Awaitable[Evaluation]]:

@@ -25,7 +25,7 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
 Floats = NDArray[np.float64]
@@ -43,6 +43,7 @@ _RHO_MEAN, _RHO_STD = 0.15, 0.4
 _RHO_LEAST, _RHO_MOST = -0.25, 1.4
 _LOG_STD = 1.5
 """Of the prior on the logarithm of each variance."""
+_WORTH_A_STEP = 0.02
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,18 @@ class Trials:
     def __len__(self) -> int:
         return len(self.rewards)
 
-    def part(self, start: int, end: int | None = None) -> Self:
-        """The runs from `start` up to `end`."""
-        runs = slice(start, end)
-        first, last, _ = runs.indices(len(self))
-        held = (self.slot_runs >= first) & (self.slot_runs < last)
-        slots = Cases(*(getattr(self.slots, name)[held] for name in Cases.__dataclass_fields__))
-        return replace(
-            self,
-            **{name: getattr(self, name)[runs] for name in ("tasks", "parts", "sizes", "rewards", "weights")},
-            slots=slots,
-            slot_runs=self.slot_runs[held] - first,
-            slot_shares=self.slot_shares[held],
-        )
+    def followed_by(self, more: Self) -> Self:
+        """These runs and then those."""
+        slots = {
+            name: np.concatenate([getattr(self.slots, name), getattr(more.slots, name)])
+            for name in Cases.__dataclass_fields__
+        }
+        runs = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)])
+            for name in ("tasks", "parts", "sizes", "rewards", "weights", "slot_shares")
+        }
+        places = np.concatenate([self.slot_runs, more.slot_runs + len(self)])
+        return replace(self, **runs, slots=Cases(**slots), slot_runs=places)
 
     def shares(self, columns: Codes, count: int) -> "csr_array[Singles]":
         """Who had which share, shape (runs, count), for slots that belong to those columns."""
@@ -137,25 +137,26 @@ class Posterior:
         self.trials = trials
         self.hyper = hyper
         self._design = trials.design(hyper.rho)
-        covariance = _gram(Terms(trials), self._design, trials, hyper)
-        self._inverse = np.asarray(
-            cho_solve(cho_factor(covariance, lower=True), np.eye(len(trials))), np.float32
-        )
+        self._inverse = np.zeros((0, 0), np.float32)
+        if len(trials):
+            lower = cho_factor(_gram(Terms(trials), self._design, trials, hyper), lower=True)
+            self._inverse = np.asarray(cho_solve(lower, np.eye(len(trials))), np.float32)
         self._settle()
 
-    def extended(self, trials: Trials) -> Self:
-        """The model after one trial more, the last of `trials`, by bordering the inverse."""
+    def followed_by(self, trial: Trials) -> Self:
+        """The model after one trial more, by bordering the inverse."""
         more = object.__new__(type(self))
-        more.trials, more.hyper = trials, self.hyper
-        count = len(self.trials)
-        more._design = trials.design(self.hyper.rho)
-        last = trials.part(count)
-        row, own = self._row(last, more._design[count])
+        more.trials, more.hyper = self.trials.followed_by(trial), self.hyper
+        design = trial.design(self.hyper.rho)
+        more._design = np.vstack([self._design, design])
+        row, own = self._row(trial, design[0])
         along = self._inverse @ row
-        left = max(own - float(row @ along), 1e-3)
+        left = np.float32(max(own - float(row @ along), 1e-3))
+        count = len(self.trials)
         inverse = np.empty((count + 1, count + 1), np.float32)
-        inverse[:count, :count] = self._inverse + np.outer(along, along / np.float32(left))
-        inverse[count, :count] = inverse[:count, count] = -along / np.float32(left)
+        np.outer(along, along / left, out=inverse[:count, :count])
+        inverse[:count, :count] += self._inverse
+        inverse[count, :count] = inverse[:count, count] = -along / left
         inverse[count, count] = 1.0 / left
         more._inverse = inverse
         more._settle()
@@ -193,6 +194,15 @@ class Posterior:
         total = np.bincount(places, weights=worth, minlength=len(codes))
         best = np.argsort(-total, kind="stable")[:count]
         return codes[best[total[best] > 0]]
+
+    def company_std(self) -> float:
+        """How unsure ρ is: a run says something of it where several cases make a difference."""
+        trials, worth = self.trials, np.zeros(len(self.trials))
+        np.add.at(
+            worth, trials.slot_runs, trials.slot_shares * (trials.slots.features @ self._weights[_BASE:])
+        )
+        said = float(((np.maximum(trials.sizes - 1, 0) * worth) ** 2).sum())
+        return float(1.0 / np.sqrt(1.0 / _RHO_STD**2 + said / NOISE))
 
     def _settle(self) -> None:
         surplus = self.trials.rewards - self._design @ _PRIOR_MEAN
@@ -253,10 +263,10 @@ def fitted(trials: Trials) -> Hyper:
         return Hyper()
     terms = Terms(trials)
     best, hyper = _density(terms, trials, Hyper()), Hyper()
-    for factor, step in ((3.0, 0.15), (1.7, 0.07)):
-        around = np.arange(_RHO_LEAST, _RHO_MOST, step) if factor > 2 else hyper.rho + np.array([-step, step])  # noqa: PLR2004
-        for rho in around[around >= _RHO_LEAST]:
-            best, hyper = max((best, hyper), _scored(terms, trials, replace(hyper, rho=float(rho))), key=_first)
+    for factor, rhos in ((3.0, np.arange(_RHO_LEAST, _RHO_MOST, 0.15)), (1.7, np.array([-0.07, 0.07]))):
+        for rho in rhos if factor == 3.0 else hyper.rho + rhos:  # noqa: PLR2004
+            tried = replace(hyper, rho=max(float(rho), _RHO_LEAST))
+            best, hyper = max((best, hyper), (_density(terms, trials, tried), tried), key=_first)
         for place in range(len(hyper.variances)):
             for power in (factor, 1.0 / factor):
                 best, hyper = _climb(terms, trials, (best, hyper), place, power)
@@ -271,14 +281,11 @@ def _climb(
     while True:
         variances = list(best[1].variances)
         variances[place] *= factor
-        tried = _scored(terms, trials, replace(best[1], variances=tuple(variances)))  # type: ignore[arg-type]
-        if tried[0] <= best[0] + 0.02:
+        tried = replace(best[1], variances=tuple(variances))  # type: ignore[arg-type]
+        density = _density(terms, trials, tried)
+        if density <= best[0] + _WORTH_A_STEP:
             return best
-        best = tried
-
-
-def _scored(terms: Terms, trials: Trials, hyper: Hyper) -> tuple[float, Hyper]:
-    return _density(terms, trials, hyper), hyper
+        best = density, tried
 
 
 def _first(pair: tuple[float, Hyper]) -> float:
@@ -290,16 +297,10 @@ def _density(terms: Terms, trials: Trials, hyper: Hyper) -> float:
     design = trials.design(hyper.rho)
     lower = np.linalg.cholesky(_gram(terms, design, trials, hyper))
     surplus = trials.rewards - design @ _PRIOR_MEAN
-    scaled = np.linalg.solve(lower, surplus) if len(trials) < 2 else _forward(lower, surplus)  # noqa: PLR2004
+    scaled = solve_triangular(lower, surplus, lower=True, check_finite=False)
     far = np.log(np.asarray(hyper.variances) / np.asarray(Hyper().variances)) / _LOG_STD
     company = (hyper.rho - _RHO_MEAN) / _RHO_STD
     return float(-0.5 * (scaled @ scaled + far @ far + company**2) - np.log(np.diag(lower)).sum())
-
-
-def _forward(lower: Floats, right: Floats) -> Floats:
-    from scipy.linalg import solve_triangular
-
-    return np.asarray(solve_triangular(lower, right, lower=True, check_finite=False))
 
 
 def _gram(terms: Terms, design: Floats, trials: Trials, hyper: Hyper) -> Floats:

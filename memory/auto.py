@@ -2,13 +2,13 @@
 and now and then others to learn from.
 
 1. The floor: with probability .03 nothing is shown, for ever.
-2. The best known slate, by the model's mean: the K nearest, or the cases with the greatest f(s,c), as many as
-   have the greatest value (1 + ρ(m−1))·mean f. It competes with nothing, on a draw of what all cases share (w),
-   not of each case: the largest of many noisy values is nearly always above nothing.
-3. An explored slate, by a draw of all f(s,·) from the posterior (Thompson sampling). It is shown where the draw
-   says that it is worth something, and where its expected cost against the best known still fits into an
+2. The best known slate, by the model's mean: the K nearest, or the cases with the greatest f(s,c), as many
+   as have the greatest value (1 + ρ(m−1))·mean f. It competes with nothing, on a draw of what all cases share
+   (w), not of each case: the largest of many noisy values is nearly always above nothing.
+3. An explored slate, by a draw of all f(s,·) from the posterior (Thompson sampling). It is shown where the
+   draw says that it is worth something, and where its expected cost against the best known still fits into an
    allowance that grows as the root of the number of runs, and with what memory gains: exploration is paid for
-   in advance, so that it cannot cost more (conservative bandits, Wu et al. 2016).
+   in advance (as conservative bandits do, Wu et al. 2016).
 
 A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
 tools as one in it are preferred, the more the closer their tasks. What slates of a kind turn out worse than
@@ -17,24 +17,21 @@ expected, the optimiser's curse, is taken off their value.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.advantage import NOISE, Belief
+from memento.memory.advantage_q import Believed
 from memento.memory.case_bank import Candidate
-from memento.memory.trials import WINDOW, State
+from memento.memory.q_function import QValues
+from memento.memory.slate import AGREEMENT, FLOOR, NEAR_DUPLICATE, slot
+from memento.memory.trials import State
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-FLOOR = 0.03
-"""The share of runs in which nothing is shown, for ever: without it nobody could say what memory is worth."""
-AGREEMENT = 0.2
-"""What a case adds beside one that called the same tools, times the cosine of their tasks: a planner follows
-a pattern that several cases share more surely than one that they contradict, and their credit is clearer."""
-NEAR_DUPLICATE = 0.985
-"""Cosine from which two cases that did the same count as one."""
 REDRAWS = 256
 """How often a choice is drawn again to learn how probable it was."""
 _CURIOSITY = 0.7  # of the posterior's standard deviation, when exploring
@@ -43,7 +40,6 @@ _CAUTION = 0.5  # of the same, added to what exploring is expected to cost
 _ALLOWANCE = 0.3
 _FROM_GAINS = 0.1
 _SHORTFALL_STD = 0.05
-_COMPANY_STD = 0.4
 
 
 @dataclass(frozen=True)
@@ -63,6 +59,23 @@ class Choice:
     spent: float = 0.0
     gained: float = 0.0
 
+    def told(self, candidates: Sequence[Candidate], values: QValues) -> dict[str, Any]:
+        """The fields of a selection."""
+        arms = {"floor": "none", "similarity": "similarity"}
+        chances = enumerate(zip(self.places, self.propensities, strict=True))
+        return {
+            "arm": arms.get(self.kind, "learned"),
+            "arm_propensity": self.arm_propensity,
+            "cases": [slot(candidates[place], values, place, rank, p) for rank, (place, p) in chances],
+            "stop_propensity": self.stop_propensity,
+            "slate_propensity": self.slate_propensity,
+            "empty_propensity": self.empty_propensity,
+            "explored": self.kind == "explored",
+            "expected": self.expected,
+            "spent": self.spent,
+            "gained": self.gained,
+        }
+
 
 @dataclass(frozen=True)
 class Slates:
@@ -80,19 +93,19 @@ class Slates:
     k: int
 
     def drawn(self, scores: Floats) -> Places:
-        """The slates of the greatest scores, shape (draws, k); scores have shape (draws, candidates). -1 where
-        no candidate is open any more.
+        """The slates of the greatest scores, shape (draws, k), -1 where no candidate is open any more;
+        scores have shape (draws, candidates).
         """
         draws, count = scores.shape
         rows = np.arange(draws)
         open_ = np.ones((draws, count), dtype=bool)
         bonus = np.zeros((draws, count))
         picked = np.full((draws, self.k), -1, np.int64)
-        for slot in range(min(self.k, count)):
+        for rank in range(min(self.k, count)):
             worth = np.where(open_, scores + bonus, -np.inf)
             best = worth.argmax(axis=1)
             some = open_[rows, best]
-            picked[some, slot] = best[some]
+            picked[some, rank] = best[some]
             open_ &= ~self.duplicates[best] | ~some[:, None]
             bonus = np.maximum(bonus, self.agreement[best] * some[:, None])
         return picked
@@ -121,11 +134,11 @@ class Slates:
         held = self.features[np.maximum(picked, 0)] * there[:, :, None]
         mean = held.sum(axis=1) / np.maximum(sizes, 1)[:, None]
         variance = np.einsum("ij,jk,ik->i", mean, self.belief.common, mean)
-        return np.sqrt(np.maximum(variance, 0.0)) * np.maximum(1.0 + self.rho * (sizes - 1), 0.05)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0)) * np.maximum(1.0 + self.rho * (sizes - 1), 0.05))
 
 
 def slates_of(
-    candidates: Sequence[Candidate], nearest: int, belief: Belief, features: Floats, rho: float, k: int
+    candidates: Sequence[Candidate], nearest: int, believed: Believed, rho: float, k: int
 ) -> Slates:
     """What is open among the candidates, of which the first `nearest` are the nearest, in that order."""
     vectors = np.stack([candidate.vector for candidate in candidates]).astype(np.float64)
@@ -136,7 +149,7 @@ def slates_of(
     np.fill_diagonal(duplicates, val=True)
     leads = np.asarray([bool(c.tools) and c.outcome == "success" for c in candidates])
     agreement = np.where(same & leads[:, None], AGREEMENT * np.maximum(cosines, 0.0), 0.0)
-    return Slates(belief, features, agreement, duplicates, nearest, rho, k)
+    return Slates(believed.belief, believed.features, agreement, duplicates, nearest, rho, k)
 
 
 def best_known(slates: Slates, state: State) -> Choice:
@@ -149,11 +162,11 @@ def best_known(slates: Slates, state: State) -> Choice:
     return Choice(kind, shown, sure, 1.0, None, 1.0, float(not shown), expected)
 
 
-def choose(slates: Slates, state: State, number: int, rng: np.random.Generator) -> Choice:
+def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
     """Draw what to show, and how probable it was."""
     kind, best, value, near_value = _best(slates, state)
     floor = bool(rng.random() < FLOOR)
-    draws = _Draws(slates, state, best, value, kind, number, rng)
+    draws = _Draws(slates, state, best, value, kind, rng)
     shown, sizes = draws.shown(), draws.sizes()
     empty = FLOOR + (1.0 - FLOOR) * float(np.mean(sizes[1:] == 0))
     gained = _FROM_GAINS * max(0.0, max(value, 0.0) - max(near_value, 0.0))
@@ -181,15 +194,16 @@ def choose(slates: Slates, state: State, number: int, rng: np.random.Generator) 
     )
 
 
-def allowance(number: int, state: State) -> float:
-    """What exploring may have cost by this run within the window, in units of reward."""
-    return _ALLOWANCE * (number**0.5 - max(0, number - WINDOW) ** 0.5) + state.gained - state.spent
+def allowance(state: State) -> float:
+    """What exploring may still cost, in units of reward."""
+    earned = _ALLOWANCE * (float(np.sqrt(state.number)) - float(np.sqrt(state.start)))
+    return earned + state.gained - state.spent
 
 
 def shortfall(state: State, kind: str) -> float:
-    """What slates of this kind are worth beyond what is expected of them: a posterior mean, prior N(0, .05²)."""
+    """What slates of this kind are worth beyond what is expected: a posterior mean, prior N(0, .05²)."""
     total, count = state.shortfalls[kind]
-    return total / NOISE / (1.0 / _SHORTFALL_STD**2 + count / NOISE)
+    return float(total / NOISE / (1.0 / _SHORTFALL_STD**2 + count / NOISE))
 
 
 def _best(slates: Slates, state: State) -> tuple[str, list[int], float, float]:
@@ -217,7 +231,6 @@ class _Draws:
         best: list[int],
         value: float,
         kind: str,
-        number: int,
         rng: np.random.Generator,
     ) -> None:
         count = 1 + REDRAWS
@@ -225,7 +238,7 @@ class _Draws:
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = rng.standard_normal((count, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
-        rho = slates.rho + _CURIOSITY * _company_std(state) * rng.standard_normal(count)
+        rho = slates.rho + _CURIOSITY * state.posterior.company_std() * rng.standard_normal(count)
         self._tried = slates.drawn(scores)
         means = np.broadcast_to(belief.mean, scores.shape)
         values = slates.values(self._tried, means, rho)
@@ -236,7 +249,7 @@ class _Draws:
         hoped = slates.values(self._tried, scores, rho)[rows, last]
         caution = _CAUTION * slates.common_std(self._tried, self._tried_sizes)
         cost = np.maximum(0.0, max(value, 0.0) - self._tried_worth + caution)
-        self._explores = (hoped > 0) & (cost <= allowance(number, state))
+        self._explores = (hoped > 0) & (cost <= allowance(state))
         self._cost = np.where(self._explores, cost, 0.0)
         padded = np.asarray([best + [-1] * (slates.k - len(best))])
         sure = slates.common_std(padded, np.asarray([len(best)]))[0]
@@ -261,30 +274,16 @@ class _Draws:
         return self._cost
 
 
-def _company_std(state: State) -> float:
-    """How unsure ρ is: a run that showed m cases says something of it where they make a difference."""
-    trials = state.posterior.trials
-    shown = np.zeros(len(trials))
-    np.add.at(shown, trials.slot_runs, trials.slot_shares * (trials.slots.features @ _TYPICAL))
-    said = float((((trials.sizes - 1).clip(0) * shown) ** 2).sum())
-    return float(1.0 / np.sqrt(1.0 / _COMPANY_STD**2 + said / NOISE))
-
-
-_TYPICAL = np.asarray([0.0, 0.6, 0.0, 0.0])
-
-
-def _propensities(
-    shown: Places, sizes: Places, k: int
-) -> tuple[list[float], float | None, float]:
+def _propensities(shown: Places, sizes: Places, k: int) -> tuple[list[float], float | None, float]:
     """Of the first draw: each slot's propensity given those before it, that of stopping there (None where
     the slate is full), and the slate's; from the frequencies in all draws, itself among them.
     """
     size = int(sizes[0])
     same = np.ones(len(shown), dtype=bool)
     propensities = []
-    for slot in range(size):
+    for rank in range(size):
         before = int(same.sum())
-        same &= (sizes > slot) & (shown[:, slot] == shown[0, slot])
+        same &= (sizes > rank) & (shown[:, rank] == shown[0, rank])
         propensities.append(float(same.sum()) / before)
     before = int(same.sum())
     stopped = same & (sizes == size)

@@ -215,6 +215,22 @@ class CaseBank:
         candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
         return candidates[:n]
 
+    def look_up(
+        self, vector: Vector, case_ids: Sequence[str], namespace: str | None = None
+    ) -> list[Candidate]:
+        """Those of the cases that are there and active, as candidates for the task with this vector."""
+        space = namespace or self.namespace
+        with self.home.reader.connect() as connection:
+            active = journal.read_active(connection, space, case_ids)
+            marks = journal.read_marks(connection, space, list(active))
+        task = unit(self.checked_vector(vector))
+        found = []
+        for case_id in case_ids:
+            if case_id in marks:
+                own = unit(marks[case_id][0])
+                found.append(Candidate(case_id, float(own @ task), own, *active[case_id]))
+        return found
+
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors, shape (texts, dimensions)."""
         return self.encoder.embed(texts)

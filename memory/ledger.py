@@ -122,13 +122,13 @@ class Ledger:
 
     def next_number(self, namespace: str) -> int:
         """The next run's number within its namespace, from 1. Nothing is written."""
+        return self.home.next_number(namespace, lambda: self.last_number(namespace))
+
+    def last_number(self, namespace: str) -> int:
+        """The number of the newest recorded run of a namespace, 0 where there is none."""
         newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace)
-
-        def last_recorded() -> int:
-            with self.home.reader.connect() as connection:
-                return connection.execute(newest).scalar() or 0
-
-        return self.home.next_number(namespace, last_recorded)
+        with self.home.reader.connect() as connection:
+            return connection.execute(newest).scalar() or 0
 
     def commit_run(
         self,

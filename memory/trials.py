@@ -8,13 +8,15 @@ after another, so that the same runs give the same figures to the last bit.
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import select
 
 from memento.memory import credit
-from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Codes, Hyper, Posterior, Trials, fitted
+from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.case import Outcome
 from memento.memory.components import COMPONENTS, components
 from memento.memory.ledger import Ledger, counting_rewards
@@ -71,15 +73,19 @@ class Run:
 
 @dataclass(frozen=True)
 class State:
-    """All that was learned before a run. `shortfalls` has the sums (surplus over what was expected, how many)
-    of the slates by kind: best known, similarity, explored; older ones count less.
+    """All that was learned before run `number` from those after run `start`. `shortfalls` has the sums
+    (surplus over what was expected, how many) of the slates by kind, learned, similarity and explored; older
+    ones count less.
     """
 
+    number: int
+    start: int
     posterior: Posterior
     outcomes: int
     shortfalls: dict[str, tuple[float, float]]
     spent: float
     gained: float
+    names: dict[int, str]
 
 
 class Fold:
@@ -89,6 +95,7 @@ class Fold:
         self._ledger = ledger
         self._namespace = namespace
         self._rows: dict[tuple[int, str], Run] = {}
+        self._names: dict[int, str] = {}
         self._revision = 0
         self._since: int | None = None
         self._block: tuple[tuple[int, ...], Posterior, bool] | None = None
@@ -103,11 +110,14 @@ class Fold:
             rows = [self._rows[key] for key in sorted(self._rows) if start < key[0] < number]
             taught = [row for row in rows if row.reward is not None]
             return State(
+                number=number,
+                start=start,
                 posterior=self._posterior(taught, start, block),
                 outcomes=len(taught),
                 shortfalls=_shortfalls(taught, number),
                 spent=float(np.sum([row.spent for row in rows])),
                 gained=float(np.sum([row.gained for row in rows])),
+                names=self._names,
             )
 
     def _refresh(self, start: int) -> None:
@@ -116,6 +126,7 @@ class Fold:
         for row in read_runs(self._ledger, self._namespace, self._since, self._revision):
             self._revision = max(self._revision, row.revision)
             self._rows[row.number, row.run_id] = row
+            self._names.update((code(slot.case_id), slot.case_id) for slot in row.slots)
         if start > self._since:
             self._since = start
             self._rows = {key: row for key, row in self._rows.items() if key[0] > start}
@@ -127,18 +138,15 @@ class Fold:
         signature = (start, block, *(row.revision for row in taught))
         if self._last is not None and self._last[0] == signature:
             return self._last[1]
-        posterior, done = base[1], 0
+        posterior, done = base[1], len(settled)
         if self._last is not None and self._last[0] == signature[: len(self._last[0])]:
-            posterior, done = self._last[1], len(self._last[0]) - 2 - len(settled)
-        everything = trials_of(taught, guarded=guarded)
-        for place in range(len(settled) + max(done, 0), len(taught)):
-            posterior = posterior.extended(everything.part(0, place + 1))
+            posterior, done = self._last[1], len(self._last[0]) - 2
+        for row in taught[done:]:
+            posterior = posterior.followed_by(trials_of([row], guarded=guarded))
         self._last = signature, posterior
         return posterior
 
-    def _settled(
-        self, settled: list[Run], start: int, block: int
-    ) -> tuple[tuple[int, ...], Posterior, bool]:
+    def _settled(self, settled: list[Run], start: int, block: int) -> tuple[tuple[int, ...], Posterior, bool]:
         signature = (start, block, *(row.revision for row in settled))
         if self._block is None or self._block[0] != signature:
             fitting = [row for row in settled if row.number <= fitted_at(block)][-_FITTED_ON:]
@@ -206,10 +214,9 @@ def trials_of(rows: Sequence[Run], *, guarded: bool) -> Trials:
     )
 
 
+@lru_cache(maxsize=100_000)
 def code(text: str) -> int:
     """A number for a case or for what it did, the same in every process; 0 for the empty text."""
-    from hashlib import blake2b
-
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 if text else 0
 
 

@@ -12,6 +12,7 @@ from memento.graph.text import clean
 from memento.memory import Selection
 from memento.memory.case import utc_now
 from memento.memory.errors import UsageError
+from memento.memory.selection import PLAIN
 
 MAX_TASK = 100_000
 
@@ -85,8 +86,7 @@ def _begin(task: str, run: Run) -> Selection:
 
 def _plain(selection: Selection) -> dict[str, Any]:
     """The selection as plain data. The vector is left to the encoder, which remembers it."""
-    names = ("run_id", "number", "namespace", "policy", "arm", "arm_propensity", "stop_propensity")
     return {
-        **{name: getattr(selection, name) for name in names},
+        **{name: getattr(selection, name) for name in PLAIN},
         "candidates": [list(candidate) for candidate in selection.candidates],
     }

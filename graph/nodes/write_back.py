@@ -36,6 +36,7 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
         learn=bool(run.context.learn),
         task=state["question"],
         shown=retrieved,
+        use_is="seen" if state["cited"] is None else "said",
         plan=state["plan"],
         trajectory=state["trajectory"],
         answer=state["answer"],

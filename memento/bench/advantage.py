@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.bench.worlds import MOST_SHOWN, World, components
-from memento.memory.policy import CANDIDATES, FLOOR
+from memento.memory.slate import CANDIDATES, FLOOR
 
 Floats = NDArray[np.float64]
 

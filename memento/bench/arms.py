@@ -5,19 +5,21 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memento.bench.advantage import AdvantageArm
+from memento.bench.released import ReleasedArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Selection, build_policy
-from memento.memory.policy import CANDIDATES
+from memento.memory.slate import CANDIDATES
 
 Floats = NDArray[np.float64]
 
+PLACEBO = ":placebo"
 _RECALLED = 16  # by MemRL's first phase
 _POLICIES = ("kernel", "neural", "auto")
 
@@ -28,6 +30,29 @@ class Arm(Protocol):
     def choose(self, step: int) -> list[int]: ...
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None: ...
+
+
+@runtime_checkable
+class WithFloor(Protocol):
+    """An arm that shows nothing in a share of the runs, whatever it knows, so that memory can be measured."""
+
+    def on_floor(self, step: int) -> bool: ...
+
+
+@runtime_checkable
+class Exploring(Protocol):
+    """An arm that explores, and can also make the best choice that it knows, of which it learns nothing."""
+
+    def choose_known(self, step: int) -> list[int]: ...
+
+
+@runtime_checkable
+class Predicting(Protocol):
+    """An arm that says what to expect when one of the cases that it chose is shown alone: the means and
+    standard deviations of success, in the order of the choice; None where it does not know.
+    """
+
+    def predictions(self, step: int) -> tuple[Floats, Floats] | None: ...
 
 
 class PolicyArm:
@@ -45,13 +70,31 @@ class PolicyArm:
         self._open: dict[int, Selection] = {}
 
     def choose(self, step: int) -> list[int]:
-        selection = self._open[step] = self._policy.select(self._world.tasks[step])
-        return [self._numbers[shown.case_id] for shown in selection.cases]
+        return self._choose(step, explore=True)
+
+    def choose_known(self, step: int) -> list[int]:
+        return self._choose(step, explore=False)
 
     def learn(self, step: int, shown: Sequence[int], reward: float, cited: list[int] | None) -> None:
         del shown
         used = None if cited is None else [self._ids[number] for number in cited]
         self._policy.record(self._open.pop(step), reward=reward, used=used)
+
+    def _choose(self, step: int, *, explore: bool) -> list[int]:
+        selection = self._open[step] = self._policy.select(self._world.tasks[step], explore=explore)
+        return [self._numbers[shown.case_id] for shown in selection.cases]
+
+    def on_floor(self, step: int) -> bool:
+        """Both policies explore, so their arm "none" is the floor."""
+        return self._open[step].arm == "none"
+
+    def predictions(self, step: int) -> tuple[Floats, Floats] | None:
+        """Q and its standard deviation, of which similarity's slots have none to say."""
+        selection = self._open[step]
+        if selection.arm != "learned":
+            return None
+        columns = [[shown.q for shown in selection.cases], [shown.q_std for shown in selection.cases]]
+        return np.asarray(columns[0]), np.asarray(columns[1])
 
 
 class FixedArm:
@@ -123,12 +166,30 @@ def show_random(world: World, step: int) -> list[int]:
     return [int(case) for case in rng.choice(len(world.cases), MOST_SHOWN, replace=False)]
 
 
+def choose_known(arm: Arm, step: int) -> list[int]:
+    """The arm's best known choice; what it always chooses where it has no other, as the arms that never
+    explore, and "advantage", whose draws are all that it is.
+    """
+    return arm.choose_known(step) if isinstance(arm, Exploring) else arm.choose(step)
+
+
+def placebo(world: World, step: int, attempt: int, chosen: Sequence[int]) -> list[int]:
+    """What a placebo's world shows in place of the chosen cases: as many others, drawn anew each time.
+
+    An arm that learns still sees the cases that it chose and real rewards, but which case it chose makes no
+    difference: what it gains over showing cases at random is an artefact, but for how many it shows.
+    """
+    order = np.random.default_rng([world.seed, step, attempt, 23]).permutation(len(world.cases))
+    return [int(order[case]) for case in chosen]
+
+
 _OTHERS: dict[str, Callable[[World], Arm]] = {
     "none": partial(FixedArm, show_nothing),
     "random": partial(FixedArm, show_random),
     "similarity": partial(FixedArm, show_nearest),
     "case-mean": MeanArm,
     "memrl": MemRLArm,
+    "released": ReleasedArm,
     "advantage": AdvantageArm,
     "oracle": partial(FixedArm, World.best),
 }
@@ -136,11 +197,12 @@ ARMS = (*_OTHERS, *_POLICIES)
 
 
 def make_arm(name: str, world: World, stack: ExitStack) -> Arm:
-    """The arm of that name; `stack` closes what it opened.
+    """The arm of that name, with or without ":placebo" behind it; `stack` closes what it opened.
 
     Raises:
         UsageError: there is no such arm.
     """
+    name = name.removesuffix(PLACEBO)
     if name in _POLICIES:
         return PolicyArm(name, world, stack)
     if name not in _OTHERS:

@@ -1,35 +1,43 @@
-"""What memento bench prints and draws of simulated worlds."""
+"""What memento bench says of simulated worlds: figures, and a table of them."""
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from memento.bench.arms import PLACEBO
+from memento.bench.calibration import calibration
+from memento.bench.plots import draw
 from memento.bench.simulation import Cell
+from memento.intervals import interval, signed
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Part = Callable[[Cell], slice]
 
 _SPAN = 500  # at most so many first and last tasks are reported
-_SMOOTH = 100
 
 
 def summary(cells: Sequence[Cell], folder: Path) -> dict[str, Any]:
     """The figures as JSON: per world and arm, success over the first and last `span` tasks, the paired
-    differences to the arms "none" and "similarity" over seeds with their 95 % intervals, in points, and what
-    was shown. Every arm has the same seeds.
+    differences to the arms "none", "similarity" and "random" and to the arm's own placebo over seeds with
+    their 95 % intervals, in points, what was shown, and how well predictions came true. For an arm with a
+    floor the same over the tasks in which it was not on it. "last" is what was held out, where tasks were;
+    "best_of" any of the attempts. Every arm has the same seeds.
     """
     worlds = list(dict.fromkeys(cell.world for cell in cells))
-    span = min(_SPAN, max(1, len(cells[0].success) // 2)) if cells else _SPAN
+    span = min([_SPAN, *(min(cell.taught, max(1, len(cell.success) // 2)) for cell in cells)])
     found = {world: _world([cell for cell in cells if cell.world == world], span) for world in worlds}
-    plots = [str(_draw(world, cells, folder)) for world in worlds]
-    return {"worlds": found, "span": span, "folder": str(folder), "plots": plots}
+    plots = [str(draw(world, cells, folder)) for world in worlds]
+    how = {"mode": cells[0].mode, "attempts": cells[0].attempts} if cells else {}
+    return {"worlds": found, "span": span, **how, "folder": str(folder), "plots": plots}
 
 
 def print_report(cells: Sequence[Cell], folder: Path) -> None:
     """A table a world, and where the plots are."""
     from rich.console import Console
-    from rich.table import Column, Table
 
     screen = Console(highlight=False)
     figures = summary(cells, folder)
@@ -37,21 +45,58 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         screen.print("no seed was finished by every arm")
         return
     for world, arms in figures["worlds"].items():
-        seeds = max(arm["seeds"] for arm in arms.values())
-        gaps = ("− none", "− simil.")
-        names = ("arm", "last", *gaps, "first", *gaps, "shown", "poison")
-        columns = (Column(name, no_wrap=True) for name in names)
-        title = f"{world}: expected success, %, {seeds} seeds"
-        table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
+        screen.print(_table(world, arms, figures))
+        if figures["attempts"] > 1:
+            screen.print(_best_of(world, arms, figures))
         for name, arm in arms.items():
-            table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm))
-        screen.print(table)
-    screen.print(
-        f"first and last: {figures['span']} tasks; differences in points with 95 % intervals, by seed;\n"
-        "shown and poison: cases a task over the last tasks"
-    )
+            if "first_without_floor" in arm:
+                screen.print(_without_floor(name, arm))
+    screen.print(_legend(figures))
     for plot in figures["plots"]:
         screen.print(f"plot: {plot}")
+
+
+def _table(world: str, arms: dict[str, dict[str, Any]], figures: dict[str, Any]) -> "Table":
+    seeds = max(arm["seeds"] for arm in arms.values())
+    predicts = any(arm["calibration_last"] for arm in arms.values())
+    table = _empty(f"{world}: expected success, %, {seeds} seeds", figures)
+    for name in ("shown", "poison", *(["in σ"] if predicts else [])):
+        table.add_column(name, no_wrap=True)
+    for name, arm in arms.items():
+        found = [_coverage(arm)] if predicts else []
+        table.add_row(name, *_span(arm, "last"), *_span(arm, "first"), *_shown(arm), *found)
+    return table
+
+
+def _best_of(world: str, arms: dict[str, dict[str, Any]], figures: dict[str, Any]) -> "Table":
+    table = _empty(f"{world}: expected success of any of {figures['attempts']} attempts, %", figures)
+    for name, arm in arms.items():
+        table.add_row(name, *_span(arm, "best_of_last"), *_span(arm, "best_of_first"))
+    return table
+
+
+def _empty(title: str, figures: dict[str, Any]) -> "Table":
+    from rich.table import Column, Table
+
+    last = "held out" if figures["mode"] == "held-out" else "last"
+    gaps = ("− none", "− simil.")
+    columns = (Column(name, no_wrap=True) for name in ("arm", last, *gaps, "first", *gaps))
+    return Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
+
+
+def _legend(figures: dict[str, Any]) -> str:
+    held = figures["mode"] == "held-out"
+    spans = f"first: {figures['span']} tasks" if held else f"first and last: {figures['span']} tasks"
+    lines = [
+        f"{spans}; differences in points with 95 % intervals, by seed;",
+        f"shown and poison: cases a task over the {'held-out' if held else 'last'} tasks",
+    ]
+    if any(arm["calibration_last"] for arms in figures["worlds"].values() for arm in arms.values()):
+        lines[-1] += "; in σ: how often, in %,"
+        lines.append(
+            "the truth is within one standard deviation of what was predicted (68 where that is right)"
+        )
+    return "\n".join(lines)
 
 
 def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
@@ -62,34 +107,73 @@ def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
 
 def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     mine = by_arm[arm]
+    others = {label: by_arm[other] for label, other in _others(arm, by_arm)}
     found: dict[str, Any] = {"seeds": len(mine)}
-    for name, part in (("last", slice(-span, None)), ("first", slice(span))):
-        found[name] = fmean(fmean(cell.success[part]) for cell in mine)
-        for other in ("none", "similarity"):
-            if other != arm and other in by_arm:
-                pairs = zip(mine, by_arm[other], strict=True)
-                gaps = [100 * (fmean(a.success[part]) - fmean(b.success[part])) for a, b in pairs]
-                found[f"{name}_minus_{other}"] = interval(gaps)
-        found[f"shown_{name}"] = fmean(fmean(cell.shown[part]) for cell in mine)
-        found[f"poison_{name}"] = fmean(fmean(cell.poison[part]) for cell in mine)
-        found[f"oracle_{name}"] = fmean(fmean(cell.oracle[part]) for cell in mine)
+    for name in ("last", "first"):
+        part = partial(_last if name == "last" else _first, span)
+        for figure, column in ((name, "success"), (f"best_of_{name}", "best_of")):
+            means = [_mean(cell, column, part) for cell in mine]
+            found[figure] = fmean(means)
+            for label, theirs in others.items():
+                pairs = zip(means, (_mean(cell, column, part) for cell in theirs), strict=True)
+                found[f"{figure}_minus_{label}"] = interval([100 * (a - b) for a, b in pairs], student=True)
+        found |= _off_floor(name, part, mine, others)
+        rows = [row for cell in mine for step in cell.predicted[part(cell)] for row in step]
+        found[f"calibration_{name}"] = calibration(rows)
+        for column in ("shown", "poison", "oracle"):
+            found[f"{column}_{name}"] = fmean(_mean(cell, column, part) for cell in mine)
     return found
 
 
-def interval(values: Sequence[float]) -> dict[str, float | None]:
-    """The mean and its 95 % interval (Student's t, over the values); no interval from a single value."""
-    mean = fmean(values)
-    if len(values) == 1:
-        return {"points": mean, "low": None, "high": None}
-    from scipy.stats import t
+def _first(span: int, cell: Cell) -> slice:
+    del cell
+    return slice(span)
 
-    half = float(t.ppf(0.975, len(values) - 1)) * stdev(values) / math.sqrt(len(values))
-    return {"points": mean, "low": mean - half, "high": mean + half}
+
+def _last(span: int, cell: Cell) -> slice:
+    """The last tasks; in mode "held-out" all that were held out."""
+    return slice(cell.taught, None) if cell.mode == "held-out" else slice(-span, None)
+
+
+def _mean(cell: Cell, column: str, part: Part) -> float:
+    return fmean(getattr(cell, column)[part(cell)])
+
+
+def _off_floor(name: str, part: Part, mine: Sequence[Cell], others: dict[str, list[Cell]]) -> dict[str, Any]:
+    """Success over the steps in which the arm was not on its floor, and its differences on the same steps;
+    nothing for an arm that never was.
+    """
+    floors = [cell.floor[part(cell)] for cell in mine]
+    if not any(any(floor) for floor in floors):
+        return {}
+
+    def means(cells: Sequence[Cell]) -> list[float]:
+        kept = [
+            [value for value, on in zip(cell.success[part(cell)], floor, strict=True) if not on]
+            for cell, floor in zip(cells, floors, strict=True)
+        ]
+        return [fmean(values) for values in kept if values]
+
+    ours = means(mine)
+    found: dict[str, Any] = {
+        f"floor_{name}": fmean(fmean(floor) for floor in floors),
+        f"{name}_without_floor": fmean(ours) if ours else None,
+    }
+    for label, theirs in others.items():
+        gaps = [100 * (a - b) for a, b in zip(ours, means(theirs), strict=True)]
+        found[f"{name}_without_floor_minus_{label}"] = interval(gaps, student=True)
+    return found
+
+
+def _others(arm: str, by_arm: dict[str, list[Cell]]) -> list[tuple[str, str]]:
+    """The arms that this one is compared with, each with what it is called in the figures."""
+    pairs = [(name, name) for name in ("none", "similarity", "random")] + [("placebo", arm + PLACEBO)]
+    return [(label, other) for label, other in pairs if other in by_arm and other != arm]
 
 
 def _span(arm: dict[str, Any], span: str) -> list[str]:
     """Success over the first or the last tasks, and what it is over the two plain arms."""
-    gaps = [_points(arm.get(f"{span}_minus_{other}")) for other in ("none", "similarity")]
+    gaps = [signed(arm.get(f"{span}_minus_{other}")) for other in ("none", "similarity")]
     return [f"{100 * arm[span]:.1f}", *gaps]
 
 
@@ -97,48 +181,18 @@ def _shown(arm: dict[str, Any]) -> list[str]:
     return [f"{arm['shown_last']:.2f}", f"{arm['poison_last']:.2f}"]
 
 
-def _points(gap: dict[str, float | None] | None) -> str:
-    if gap is None:
-        return ""
-    half = "" if gap["high"] is None else f"±{gap['high'] - (gap['points'] or 0.0):.1f}"
-    return f"{gap['points']:+.1f}{half}"
+def _coverage(arm: dict[str, Any]) -> str:
+    found = arm["calibration_last"]
+    return f"{100 * found['coverage']:.0f}" if found else ""
 
 
-def _draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
-    """Success, regret and exposure to poison over the tasks, means over the seeds, as a PNG."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 3, figsize=(14, 4.2), dpi=110)
-    mine = [cell for cell in cells if cell.world == world]
-    for arm in dict.fromkeys(cell.arm for cell in mine):
-        rows = [cell for cell in mine if cell.arm == arm]
-        success = np.mean([cell.success for cell in rows], axis=0)
-        oracle = np.mean([cell.oracle for cell in rows], axis=0)
-        poison = np.mean([cell.poison for cell in rows], axis=0)
-        for axis, curve in zip(
-            axes, (_smooth(success), np.cumsum(oracle - success), _smooth(poison)), strict=True
-        ):
-            axis.plot(np.arange(1, len(curve) + 1), curve, label=arm, linewidth=1.6)
-    names = ("expected success", "regret against the oracle, summed", "poisoned cases shown a task")
-    for axis, name in zip(axes, names, strict=True):
-        axis.set(title=name, xlabel="tasks so far")
-        axis.grid(alpha=0.3)
-    lines, labels = axes[0].get_legend_handles_labels()
-    figure.legend(lines, labels, loc="lower center", ncols=len(labels), frameon=False)
-    figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
-    figure.tight_layout(rect=(0, 0.06, 1, 1))
-    file = folder / f"{world}.png"
-    figure.savefig(file)
-    plt.close(figure)
-    return file
-
-
-def _smooth(curve: Any) -> Any:
-    """The mean of the last hundred values at each place."""
-    sums = np.cumsum(np.concatenate([[0.0], curve]))
-    ends = np.arange(1, len(curve) + 1)
-    starts = np.maximum(0, ends - _SMOOTH)
-    return (sums[ends] - sums[starts]) / (ends - starts)
+def _without_floor(name: str, arm: dict[str, Any]) -> str:
+    """What the first tasks would be without the runs that are spent on measuring what memory is worth."""
+    success = arm["first_without_floor"]
+    if success is None:
+        return f"{name}: all of the first tasks were on its floor"
+    names = {"none": "none", "similarity": "simil."}
+    gaps = [(short, signed(arm.get(f"first_without_floor_minus_{other}"))) for other, short in names.items()]
+    differences = "".join(f", − {short} {gap}" for short, gap in gaps if gap)
+    share = f"{100 * arm['floor_first']:.1f} % of runs"
+    return f"{name}, first, off its floor ({share}): {100 * success:.1f}{differences}"

@@ -87,7 +87,7 @@ KINDS: dict[str, Kind] = {
 class World:
     """One world. `tasks` has shape (steps, dimensions), `cases` (cases, dimensions), of unit length;
     `effects` (steps, cases), in points of success; `base` and `luck` (steps,); `poison` (eras, cases), where
-    the eras are equally long.
+    the eras are equally long; `sources` (steps,) says which public question each task is near.
     """
 
     kind: str
@@ -101,6 +101,7 @@ class World:
     attention: Floats
     adds: bool
     cites: bool
+    sources: NDArray[np.intp]
 
     def success(self, step: int, shown: Sequence[int]) -> float:
         """The expected success of a step with these cases shown, in the order of the slate."""
@@ -161,7 +162,8 @@ def make_world(kind: str, seed: int, steps: int = 2000) -> World:
     case_rows = order[: min(how.cases, len(pool) // 3)]
     task_rows = order[len(case_rows) :]
     cases = _near(pool[rng.choice(case_rows, how.cases, replace=how.cases > len(case_rows))], rng)
-    tasks = _near(pool[rng.choice(task_rows, steps)], rng)
+    sources = rng.choice(task_rows, steps)
+    tasks = _near(pool[sources], rng)
     cosines = tasks @ cases.T
     eras = [_hubs(cosines, how.poison, rng) for _ in range(2 if how.changes else 1)]
     effects = _effects(how, tasks, cases, cosines, eras[0], rng)
@@ -180,6 +182,7 @@ def make_world(kind: str, seed: int, steps: int = 2000) -> World:
         attention=_attention(rng, adds=how.adds),
         adds=how.adds,
         cites=how.cites,
+        sources=sources,
     )
 
 

@@ -6,7 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from memento.demo.misleading_run import Outcome, Plan
-from memento.demo.paired import complete, difference, last_share
+from memento.demo.paired import complete, difference, last_share, told
+from memento.intervals import Interval
 
 _FIRST = 50  # tasks
 _MISLEADING = "bad: misleading cases shown a task"
@@ -89,7 +90,7 @@ def _arm(rows: Sequence[Outcome]) -> dict[str, float]:
 def _gap(rows: Sequence[Outcome], one: str, other: str) -> dict[str, Any]:
     """The paired difference over all seeds, and by seed."""
 
-    def of(seeds: set[int]) -> dict[str, float]:
+    def of(seeds: set[int]) -> Interval:
         ours, theirs = ([r for r in rows if r.arm == arm and r.seed in seeds] for arm in (one, other))
         return difference(ours, theirs)
 
@@ -110,9 +111,8 @@ def _singles(spans: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 
 def _points(gap: Mapping[str, Any]) -> str:
-    seeds = ", ".join(f"{one['points']:+.1f}" for one in gap["by_seed"].values())
-    interval = f"95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"
-    return f"{gap['points']:+.1f} points, {interval}; by seed {seeds}"
+    seeds = ", ".join(f"{one['points'] or 0.0:+.1f}" for one in gap["by_seed"].values())
+    return f"{told(Interval(points=gap['points'], low=gap['low'], high=gap['high']))}; by seed {seeds}"
 
 
 def _families(families: Mapping[str, Mapping[str, float]]) -> str:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Collection, Sequence
-from statistics import fmean, stdev
 from typing import Protocol, TypeVar
+
+from memento.intervals import Interval, interval
 
 
 class Row(Protocol):
@@ -39,12 +40,14 @@ def last_share(rows: Sequence[R], parts: int) -> list[R]:
     return kept
 
 
-def difference(ours: Sequence[Row], theirs: Sequence[Row]) -> dict[str, float]:
+def difference(ours: Sequence[Row], theirs: Sequence[Row]) -> Interval:
     """The mean paired difference in points with its 95 % interval (normal, over tasks)."""
     other = {(row.seed, row.number): row.reward for row in theirs}
-    gaps = [100 * (row.reward - other[row.seed, row.number]) for row in ours]
-    if not gaps:
-        return {"points": math.nan, "low": math.nan, "high": math.nan}
-    mean = fmean(gaps)
-    half = 1.96 * stdev(gaps) / math.sqrt(len(gaps)) if len(gaps) > 1 else math.inf
-    return {"points": mean, "low": mean - half, "high": mean + half}
+    return interval([100 * (row.reward - other[row.seed, row.number]) for row in ours], student=False)
+
+
+def told(gap: Interval) -> str:
+    """A difference in words."""
+    if gap["points"] is None or gap["low"] is None or gap["high"] is None:
+        return f"{gap['points'] or 0.0:+.1f} points, no interval"
+    return f"{gap['points']:+.1f} points, 95 % interval {gap['low']:+.1f} to {gap['high']:+.1f}"

@@ -7,7 +7,7 @@ from typing import Any
 
 from memento.demo.experiment import ARMS, Result
 from memento.demo.families import FAMILIES
-from memento.demo.paired import complete, difference, last_share
+from memento.demo.paired import complete, difference, last_share, told
 
 _WINDOW = 30
 _PARTS = 3  # the last third is reported
@@ -67,10 +67,7 @@ def print_report(results: Sequence[Result], folder: Path) -> None:
     screen.print(table)
     for other in ("frozen_seeds", "no_memory"):
         gap = figures[f"learning_minus_{other}"]
-        screen.print(
-            f"learning − {other.replace('_', ' ')}: {gap['points']:+.1f} points, "
-            f"95 % interval {gap['low']:+.1f} to {gap['high']:+.1f} (paired, {figures['tasks']} tasks)"
-        )
+        screen.print(f"learning − {other.replace('_', ' ')}: {told(gap)} (paired, {figures['tasks']} tasks)")
     screen.print(f"learning curve: {figures['plot']}\nresults and memories: {figures['folder']}")
 
 

@@ -17,6 +17,7 @@ from memento.evaluators import (
     normalized,
     numeric,
     same_number,
+    token_f1,
 )
 from memento.graph.evaluation import checked
 from memento.models import describe
@@ -216,3 +217,20 @@ def test_anything_else_is_unknown(reward: Any) -> None:
 @pytest.mark.parametrize("weight", [0, -1, float("nan"), float("inf"), "1", None])
 def test_a_weight_that_is_none_makes_the_reward_unknown(weight: Any) -> None:
     assert checked(Evaluation(1.0, weight=weight)).reward is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "references", "f1"),
+    [
+        ("The Eiffel Tower!", ["eiffel tower"], 1.0),
+        ("Tower of London", ["Eiffel Tower"], 0.4),
+        ("Tower of London", ["Eiffel Tower", "London"], 0.5),
+        ("Rome", ["Paris"], 0.0),
+        ("", ["Paris"], 0.0),
+        ("Paris", [], 0.0),
+    ],
+)
+def test_f1_is_of_the_words_shared_with_the_nearest_reference(
+    answer: str, references: list[str], f1: float
+) -> None:
+    assert token_f1(answer, references) == pytest.approx(f1)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from memento.memory import CaseBank, Ledger, Policy, Selection, build_policy, credit
 from memento.memory.errors import UsageError
-from memento.memory.policy import FLOOR
+from memento.memory.slate import FLOOR
 from tests.memory_tools import DIMENSIONS, axis, demonstration
 
 if TYPE_CHECKING:

@@ -87,3 +87,25 @@ def test_a_world_or_an_arm_that_is_not_there_is_wrong_usage() -> None:
         make_world("nowhere", 0)
     with ExitStack() as stack, pytest.raises(UsageError, match="no arm 'magic'"):
         make_arm("magic", make_world("similar", 1, 2), stack)
+
+
+def test_the_released_recipe_starts_as_similarity_and_turns_to_the_cases_that_went_with_success() -> None:
+    world = make_world("quality", 1, 450)
+    chosen = []
+    for _ in range(2):
+        with ExitStack() as stack:
+            arm = make_arm("released", world, stack)
+            slates = []
+            for step in range(450):
+                slates.append(arm.choose(step))
+                good = world.effects[step, slates[-1]].mean() > 0
+                arm.learn(step, slates[-1], float(good), None)
+        chosen.append(slates)
+    assert chosen[0] == chosen[1]
+    assert all(chosen[0][step] == nearest(world, step) for step in range(200))
+
+    def worth(slate: list[int], step: int) -> float:
+        return float(world.effects[step, slate].mean())
+
+    gains = [worth(chosen[0][step], step) - worth(nearest(world, step), step) for step in range(200, 450)]
+    assert np.mean(gains) > 0.03

@@ -1,0 +1,27 @@
+"""What every way to draw a slate of cases shares."""
+
+from memento.memory.case_bank import Candidate
+from memento.memory.q_function import QValues
+from memento.memory.shown import Shown
+
+CANDIDATES = 64
+"""How many cases are considered for a task."""
+FLOOR = 0.03
+"""The share of runs in which nothing is shown, for ever: without it nobody could say what memory is worth."""
+AGREEMENT = 0.2
+"""What a case adds beside one that called the same tools, times the cosine of their tasks: a planner follows
+a pattern that several cases share more surely than one that they contradict, and their credit is clearer."""
+NEAR_DUPLICATE = 0.985
+"""Cosine from which two cases that did the same count as one."""
+
+
+def slot(candidate: Candidate, values: QValues, place: int, rank: int, propensity: float) -> Shown:
+    """The candidate, whose values are at `place`, as it is shown."""
+    return Shown(
+        case_id=candidate.case_id,
+        rank=rank,
+        similarity=candidate.similarity,
+        q=float(values.q[place]),
+        q_std=float(values.std[place]),
+        propensity=propensity,
+    )

@@ -12,7 +12,7 @@ from memento.memory.components import components, directions
 from memento.memory.ledger import Ledger, hash_of_tools
 from memento.memory.outcomes import Outcomes
 from memento.memory.q_function import QValues
-from memento.memory.trials import DOUBT, Fold, State, code, features
+from memento.memory.trials import Fold, State, code, features
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -48,7 +48,7 @@ class Before:
         """What is believed of the candidates, whose mean cosine to the task is `usual`."""
         looks = directions(np.stack([candidate.vector for candidate in candidates])).astype(np.float32)
         similarities = np.asarray([candidate.similarity for candidate in candidates], np.float64)
-        doubts = np.asarray([DOUBT[candidate.outcome] for candidate in candidates], np.float64)
+        doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
         match = np.asarray(looks @ self.direction, np.float64)
         phi = features(similarities, usual, match, doubts)
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)

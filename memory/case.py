@@ -53,6 +53,13 @@ def utc_now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
+def doubt_of(outcome: Outcome, *, probation: bool) -> float:
+    """How far a case is from being worth showing: 1 where it failed itself, a little where that is not known
+    or where it is new.
+    """
+    return 1.0 if outcome == "failure" else 1 / 6 if probation or outcome == "unknown" else 0.0
+
+
 def checked_reward(reward: float | None) -> float | None:
     """The reward as a float.
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory import journal
-from memento.memory.case import Case, Outcome, Status
+from memento.memory.case import Case, Outcome, Status, doubt_of
 from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
@@ -37,6 +37,11 @@ class Candidate:
     vector: Vector
     outcome: Outcome
     tools: tuple[str, ...]
+    probation: bool = False
+
+    @property
+    def doubt(self) -> float:
+        return doubt_of(self.outcome, probation=self.probation)
 
 
 class CaseBank:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
-from memento.memory.case import Case, Outcome, Status, content_id
+from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
 from memento.memory.schema import cases, facts, rewards, runs
@@ -48,6 +48,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         "body": case.to_dict(),
         "vector": np.asarray(vector, dtype=np.float32).tobytes(),
         "status": case.status,
+        "probation": case.source_run is not None,
         "signature": signature,
         "outcome": case.outcome,
         "tools": case.tools,
@@ -109,6 +110,10 @@ def set_status(connection: Connection, namespace: str, case_id: str, status: Sta
     if case is None:
         return False
     rewrite(connection, namespace, case_id, replace(case, status=status))
+    # A person's word stands: only what happens from now on speaks against the case again.
+    newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace).scalar_subquery()
+    this = (cases.c.namespace == namespace, cases.c.id == case_id)
+    connection.execute(update(cases).where(*this).values(harmful=False, judged_after=newest))
     return True
 
 
@@ -141,11 +146,12 @@ def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dic
 
 def read_active(
     connection: Connection, namespace: str, ids: Sequence[str]
-) -> dict[str, tuple[Outcome, tuple[str, ...]]]:
-    """Outcome and tools of those of the ids that are active: all that a choice needs, without the cases."""
+) -> dict[str, tuple[Outcome, tuple[str, ...], bool]]:
+    """Outcome, tools and probation of those of the ids that are active: all that a choice needs."""
     query = _live(namespace).where(cases.c.status == "active", cases.c.id.in_(ids))
-    rows = connection.execute(query.with_only_columns(cases.c.id, cases.c.outcome, cases.c.tools))
-    return {case_id: (outcome, tuple(tools)) for case_id, outcome, tools in rows}
+    columns = (cases.c.id, cases.c.outcome, cases.c.tools, cases.c.probation)
+    rows = connection.execute(query.with_only_columns(*columns))
+    return {case_id: (outcome, tuple(tools), bool(new)) for case_id, outcome, tools, new in rows}
 
 
 def read_vectors(
@@ -172,13 +178,19 @@ def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) ->
 
 def read_marks(
     connection: Connection, namespace: str, ids: Sequence[str]
-) -> dict[str, tuple[Vector, tuple[str, ...], Outcome]]:
-    """Vector, tools and outcome of those of the cases that are there: what a model learns them by."""
+) -> dict[str, tuple[Vector, tuple[str, ...], float]]:
+    """Vector, tools and doubt of those of the cases that are there: what a model learns them by."""
     query = _live(namespace).where(cases.c.id.in_(ids))
-    columns = (cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome)
+    columns = (cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation)
     return {
-        case_id: (np.frombuffer(vector, dtype=np.float32), tuple(tools), outcome)
-        for case_id, vector, tools, outcome in connection.execute(query.with_only_columns(*columns))
+        case_id: (
+            np.frombuffer(vector, dtype=np.float32),
+            tuple(tools),
+            doubt_of(outcome, probation=bool(probation)),
+        )
+        for case_id, vector, tools, outcome, probation in connection.execute(
+            query.with_only_columns(*columns)
+        )
     }
 
 

@@ -20,7 +20,9 @@ from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
 from memento.memory.journal import add_case, chunks, keep_dimensions, read_marks, read_one, set_outcome
+from memento.memory.quarantine import judge
 from memento.memory.redact import redact, redact_text
+from memento.memory.rewards import counting_rewards
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
 
@@ -65,6 +67,7 @@ class RunRecord:
     explored: bool | None = None
     expected: float | None = None
     without: float | None = None
+    without_std: float | None = None
     spent: float | None = None
     gained: float | None = None
     usual_cosine: float | None = None
@@ -252,6 +255,7 @@ _PLAIN_COLUMNS = (
     "explored",
     "expected",
     "without",
+    "without_std",
     "spent",
     "gained",
     "usual_cosine",
@@ -287,7 +291,7 @@ def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
     marks = read_marks(connection, run.namespace, [slot.case_id for slot in run.shown])
     rows = []
     for slot in run.shown:
-        vector, tools, outcome = marks.get(slot.case_id, (None, (), None))
+        vector, tools, doubt = marks.get(slot.case_id, (None, (), None))
         looks = None if vector is None else directions(unit(vector)[None, :])[0].astype(np.float16).tobytes()
         rows.append(
             {
@@ -295,7 +299,7 @@ def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
                 **slot,
                 "direction": looks,
                 "did": hash_of_tools(tools),
-                "case_outcome": outcome,
+                "doubt": doubt,
             }
         )
     return rows
@@ -334,6 +338,7 @@ def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     )
     value, _weight = counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
+    judge(connection, run_id)
     _part_from_repeated(connection, run_id, value)
 
 
@@ -355,17 +360,6 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
     vector = np.frombuffer(run["vector"], dtype=np.float32)
     case_id = add_case(connection, own, vector, merge_repetitions=True)
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
-
-
-def counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
-    """Each run's counting reward and weight: the greatest weight counts, among equals the newest."""
-    best: dict[str, tuple[float, float]] = {}
-    for chunk in chunks(run_ids):
-        query = select(rewards).where(rewards.c.run_id.in_(chunk)).order_by(rewards.c.id)
-        for row in connection.execute(query).mappings():
-            if row["weight"] >= best.get(row["run_id"], (0.0, 0.0))[1]:
-                best[row["run_id"]] = (row["reward"], row["weight"])
-    return best
 
 
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:

@@ -125,6 +125,8 @@ class Policy:
             chosen = draw.nearest()
         else:
             chosen = draw.drawn() if explore else draw.best()
+        if self.name != "similarity":
+            chosen |= {"without": values.void, "without_std": values.void_std}
         return {**chosen, "candidates": considered(candidates, values)}
 
     def _by_advantage(
@@ -148,7 +150,12 @@ class Policy:
         candidates = [*near, *elsewhere]
         belief = seen.belief(candidates, usual)
         values = belief.values
-        known = {"candidates": considered(candidates, values), "usual_cosine": usual, "without": values.void}
+        known = {
+            "candidates": considered(candidates, values),
+            "usual_cosine": usual,
+            "without": values.void,
+            "without_std": values.void_std,
+        }
         if k == 0:
             return {"arm": "learned", "arm_propensity": 1.0, **known}
         if not (explore or seen.state.outcomes):

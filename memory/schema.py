@@ -57,6 +57,7 @@ runs = Table(
     Column("explored", Boolean),  # shown to learn from it, not as the best known
     Column("expected", Float),  # the reward that was expected of what was shown
     Column("without", Float),  # and of showing nothing
+    Column("without_std", Float),
     Column("spent", Float),  # what exploring was expected to cost
     Column("gained", Float),  # what the best known was expected to gain over the plain arms
     Column("usual_cosine", Float),  # of tasks to cases that have nothing to do with them
@@ -91,7 +92,7 @@ retrievals = Table(
     Column("used", Boolean),  # NULL: not known
     Column("direction", LargeBinary),  # of the case's vector, float16: memory/components.py
     Column("did", String),  # a hash of the tools that the case called, in order; empty where none
-    Column("case_outcome", String),  # of the case, when it was shown
+    Column("doubt", Float),  # how far the case was from being worth showing, when it was shown
     Index("retrievals_by_case", "case_id"),
 )
 
@@ -122,6 +123,9 @@ cases = Table(
     Column("order", Integer, nullable=False),
     Column("in_bank", Boolean, nullable=False),  # whether Chroma has this version of it
     Column("deleted", Boolean, nullable=False),
+    Column("probation", Boolean),  # new, or of a parent that harms
+    Column("harmful", Boolean),  # quarantined by its outcomes, not by a person
+    Column("judged_after", Integer),  # the run from which on its outcomes count against it
     Index("cases_behind", "namespace", "in_bank"),
     Index("cases_by_signature", "namespace", "signature"),
     Index("cases_by_status", "namespace", "status"),
@@ -172,7 +176,7 @@ def _upgraded(connection: Connection) -> str:
     found = str(connection.execute(text("SELECT value FROM facts WHERE name = 'schema'")).scalar_one())
     if found != "1":
         return found
-    for table in (runs, retrievals):
+    for table in (runs, retrievals, cases):
         there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
         for column in table.columns:
             if column.name not in there:

@@ -23,7 +23,8 @@ class Selection:
     ends, None where it is full; on the floor, that of the other arms' showing nothing. `slate_propensity` is
     the probability of all that was shown, in this order, and `empty_propensity` that of showing nothing, both
     over all arms. `explored` slates are shown to learn from them. `expected` is the reward that the policy
-    expects of what it shows, `without` that of showing nothing, `spent` what exploring is expected to cost,
+    expects of what it shows, `without` that of showing nothing (`without_std` its
+    standard deviation), `spent` what exploring is expected to cost,
     `gained` the part of what memory is expected to gain that may be spent so. `candidates` holds (case id,
     similarity, Q) of all that were considered; `usual_cosine` is what cases that have nothing to do with the
     task are expected to have. What a policy does not know is None.
@@ -42,6 +43,7 @@ class Selection:
     explored: bool | None = None
     expected: float | None = None
     without: float | None = None
+    without_std: float | None = None
     spent: float | None = None
     gained: float | None = None
     usual_cosine: float | None = None
@@ -62,6 +64,7 @@ PLAIN = (
     "explored",
     "expected",
     "without",
+    "without_std",
     "spent",
     "gained",
     "usual_cosine",

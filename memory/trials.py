@@ -17,9 +17,9 @@ from sqlalchemy import select
 
 from memento.memory import credit
 from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
-from memento.memory.case import Outcome
 from memento.memory.components import COMPONENTS, components
-from memento.memory.ledger import Ledger, counting_rewards
+from memento.memory.ledger import Ledger
+from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
 
 Vector = NDArray[np.float32]
@@ -33,8 +33,6 @@ _EARLY = (8, 16, 24, 32, 48)
 _FITTED_AT = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 _FITTED_EVERY = 256
 _FITTED_ON = 448
-DOUBT = {"success": 0.0, "unknown": 1 / 6, "failure": 1.0}
-"""How far a case that did not itself succeed is from being worth showing."""
 _GUARD_FROM = 2.0, 4.0
 _GUARD_RATIO = 1.5
 
@@ -48,7 +46,7 @@ class Slot:
     used: bool | None
     direction: bytes | None
     did: str
-    outcome: Outcome | None
+    doubt: float | None
 
 
 @dataclass(frozen=True)
@@ -231,7 +229,7 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
     directions = np.asarray(looks, np.float32).reshape(-1, COMPONENTS)
     tasks = np.asarray([task for _, _, task in slots], np.float32).reshape(-1, COMPONENTS)
     deviations = np.asarray([slot.similarity - usual for slot, usual, _ in slots], np.float64)
-    doubts = np.asarray([DOUBT[slot.outcome or "success"] for slot, _, _ in slots], np.float64)
+    doubts = np.asarray([slot.doubt or 0.0 for slot, _, _ in slots], np.float64)
     match = np.einsum("ij,ij->i", directions, tasks)
     return Cases(
         codes=np.asarray([code(slot.case_id) for slot, _, _ in slots], np.int64),
@@ -304,4 +302,4 @@ _RUN_COLUMNS = (
     "usual_cosine",
     "use_is",
 )
-_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "case_outcome")
+_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")

@@ -122,7 +122,7 @@ def test_a_ledger_that_is_a_folder_is_refused(home: Path) -> None:
         Home.open(home)
 
 
-@pytest.mark.parametrize("version", ["2", "nonsense"])
+@pytest.mark.parametrize("version", ["3", "nonsense"])
 def test_a_ledger_of_another_version_is_refused(home: Path, version: str) -> None:
     Home.open(home).close()
     with sqlite3.connect(home / "ledger.sqlite3") as connection:

@@ -195,6 +195,13 @@ class Posterior:
         best = np.argsort(-total, kind="stable")[:count]
         return codes[best[total[best] > 0]]
 
+    def made_of(self, belief: Belief, features: Floats) -> Floats:
+        """What the mean of f is made of: the four linear terms and what outcomes say beyond them, shape
+        (cases, 5).
+        """
+        linear = features * self._weights[_BASE:]
+        return np.column_stack([linear, belief.mean - linear.sum(axis=1)])
+
     def company_std(self) -> float:
         """How unsure ρ is: a run says something of it where several cases make a difference."""
         trials, worth = self.trials, np.zeros(len(self.trials))

@@ -16,7 +16,7 @@ expected, the optimiser's curse, is taken off their value.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -104,7 +104,7 @@ class Slates:
         for rank in range(min(self.k, count)):
             worth = np.where(open_, scores + bonus, -np.inf)
             best = worth.argmax(axis=1)
-            some = open_[rows, best]
+            some = open_[rows, best] & np.isfinite(worth[rows, best])
             picked[some, rank] = best[some]
             open_ &= ~self.duplicates[best] | ~some[:, None]
             bonus = np.maximum(bonus, self.agreement[best] * some[:, None])
@@ -121,10 +121,9 @@ class Slates:
 
     def near(self) -> Places:
         """The slate of the K nearest, shape (k,)."""
-        slate = np.full(self.k, -1, np.int64)
-        count = min(self.k, self.nearest)
-        slate[:count] = np.arange(count)
-        return slate
+        order = np.arange(len(self.belief.mean), dtype=np.float64)
+        open_ = replace(self, agreement=np.zeros_like(self.agreement))
+        return np.asarray(open_.drawn(np.where(order < self.nearest, -order, -np.inf)[None, :])[0])
 
     def common_std(self, picked: Places, sizes: Places) -> Floats:
         """The standard deviation of what the first cases of each slate share with all cases, times the
@@ -179,7 +178,7 @@ def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
     propensities, stop_, slate = _propensities(shown, sizes, slates.k)
     arms = draws.kinds()
     arm = (1.0 - FLOOR) * float(np.mean((arms == "similarity") == (arms[0] == "similarity")))
-    slate = (1.0 - FLOOR) * slate + (0.0 if places else FLOOR)
+    slate = (1.0 - FLOOR) * slate if places else empty
     return Choice(
         kind=str(arms[0]),
         places=places,
@@ -192,6 +191,18 @@ def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
         spent=float(draws.spent()[0]),
         gained=gained,
     )
+
+
+def chances(slates: Slates, state: State, rng: np.random.Generator) -> tuple[dict[str, float], Floats]:
+    """How likely each kind of choice is, and each candidate's being shown, shape (candidates,)."""
+    kind, best, value, _ = _best(slates, state)
+    draws = _Draws(slates, state, best, value, kind, rng)
+    kinds, shown, sizes = draws.kinds(), draws.shown(), draws.sizes()
+    names = ("nothing", "similarity", "learned", "explored")
+    found = {name: (1.0 - FLOOR) * float(np.mean(kinds == name)) for name in names}
+    held = np.arange(slates.k)[None, :] < sizes[:, None]
+    counts = np.bincount(shown[held], minlength=len(slates.belief.mean))
+    return {"floor": FLOOR, **found}, (1.0 - FLOOR) * counts / len(shown)
 
 
 def allowance(state: State) -> float:
@@ -255,9 +266,13 @@ class _Draws:
         sure = slates.common_std(padded, np.asarray([len(best)]))[0]
         self._shows = value + _DOUBT_OF_COMMON * sure * rng.standard_normal(count) > 0
         self._best, self._value, self._kind = padded[0], value, kind
+        there = np.arange(slates.k)[None, :] < self._tried_sizes[:, None]
+        # Where the draw comes to the best known slate, nothing was explored.
+        self._same = (np.where(there, self._tried, -1) == self._best).all(axis=1)
 
     def kinds(self) -> NDArray[np.str_]:
-        return np.where(self._explores, "explored", np.where(self._shows, self._kind, "nothing"))
+        best = np.where(self._shows, self._kind, "nothing")
+        return np.where(self._explores, np.where(self._same, self._kind, "explored"), best)
 
     def shown(self) -> Places:
         return np.where(self._explores[:, None], self._tried, self._best)

@@ -220,6 +220,25 @@ class CaseBank:
         candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
         return candidates[:n]
 
+    def withheld(
+        self, vector: Vector, n: int, namespace: str | None = None
+    ) -> list[tuple[str, float, Status]]:
+        """(case id, cosine, status) of those among the `n` nearest cases that may not be shown."""
+        space = namespace or self.namespace
+        collection = self._collection(space)
+        wanted = min(n, collection.count())
+        if wanted == 0:
+            return []
+        query = cast("Any", [self.checked_vector(vector)])
+        found = collection.query(query_embeddings=query, n_results=wanted, include=["distances"])
+        distances = (found["distances"] or [[]])[0]
+        cases = self.get_many(found["ids"][0], space)
+        return [
+            (case_id, 1.0 - float(distance), cases[case_id].status)
+            for case_id, distance in zip(found["ids"][0], distances, strict=True)
+            if case_id in cases and cases[case_id].status != "active"
+        ]
+
     def look_up(
         self, vector: Vector, case_ids: Sequence[str], namespace: str | None = None
     ) -> list[Candidate]:

@@ -143,11 +143,7 @@ class Policy:
     ) -> dict[str, Any]:
         """The choice of `auto`."""
         usual = usual_cosine(nearest)
-        have = {candidate.case_id for candidate in nearest} | set(exclude)
-        proven = [case_id for case_id in seen.promising(PROVEN) if case_id not in have]
-        elsewhere = self.bank.look_up(vector, proven, namespace)
-        near = nearest[: CANDIDATES - len(elsewhere)]
-        candidates = [*near, *elsewhere]
+        candidates, near = with_proven(self.bank, vector, namespace, seen, nearest, exclude)
         belief = seen.belief(candidates, usual)
         values = belief.values
         known = {
@@ -160,7 +156,7 @@ class Policy:
             return {"arm": "learned", "arm_propensity": 1.0, **known}
         if not (explore or seen.state.outcomes):
             return {**soft.SoftDraw(candidates, values, k, rng).nearest(), **known}
-        slates = auto.slates_of(candidates, len(near), belief, seen.rho, k)
+        slates = auto.slates_of(candidates, near, belief, seen.rho, k)
         choice = auto.choose(slates, seen.state, rng) if explore else auto.best_known(slates, seen.state)
         return {**choice.told(candidates, values), **known}
 
@@ -189,6 +185,22 @@ def build_policy(
     if name not in known:
         raise UsageError(f"the policy {name!r} is not available: use one of {', '.join(sorted(known))}")
     return Policy(*known[name], bank, outcomes, k, seed)
+
+
+def with_proven(
+    bank: CaseBank,
+    vector: Vector,
+    namespace: str,
+    seen: Before,
+    nearest: Sequence[Candidate],
+    exclude: Collection[str] = (),
+) -> tuple[list[Candidate], int]:
+    """The candidates of `auto`: the nearest cases, how many they are, and then some that did well."""
+    have = {candidate.case_id for candidate in nearest} | set(exclude)
+    proven = [case_id for case_id in seen.promising(PROVEN) if case_id not in have]
+    elsewhere = bank.look_up(vector, proven, namespace)
+    near = list(nearest[: CANDIDATES - len(elsewhere)])
+    return [*near, *elsewhere], len(near)
 
 
 def considered(candidates: Sequence[Candidate], values: QValues) -> list[tuple[str, float, float]]:

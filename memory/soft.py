@@ -67,7 +67,13 @@ class SoftDraw:
                 "slate_propensity": empty,
                 "empty_propensity": empty,
             }
-        shown, stop = self._slate()
+        return self.slate()
+
+    def slate(self) -> dict[str, Any]:
+        """A slate from μ."""
+        void = self._void_chance()
+        empty = FLOOR + (1.0 - FLOOR) * (1.0 if void is None else void)
+        shown, stop = self._drawn()
         chance = (1.0 - FLOOR) * float(np.prod([slot.propensity for slot in shown])) * (stop or 1.0)
         return {
             "arm": "learned",
@@ -78,7 +84,7 @@ class SoftDraw:
             "empty_propensity": empty,
         }
 
-    def _slate(self) -> tuple[list[Shown], float | None]:
+    def _drawn(self) -> tuple[list[Shown], float | None]:
         """Draw one case after another from μ(c|s) ∝ μ₀(c|s)·exp(Q(s,c)/α) (Memento eq. 7, with the void
         case beside the candidates), without replacement; the void case ends the draw. From the second slot
         on, Q has what agreement with the slate adds.

@@ -18,6 +18,7 @@ from memento.commands.common import (
     settings_for,
     short,
 )
+from memento.commands.why import why
 from memento.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Look at the case bank, and correct it.")
@@ -68,16 +69,24 @@ def show(
         console().print(f"[bold]{key}[/] {printable(text)}")
 
 
+app.command("why")(why)
+
+
 @app.command("stats")
 def stats(home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
-    """How many cases there are. Example: memento cases stats --json"""
+    """How many cases there are, and whether they help. Example: memento cases stats --json"""
     from collections import Counter
+    from dataclasses import asdict
 
     from memento.memory import journal
+    from memento.memory.effect import describe
+    from memento.memory.logged import effect_of_memory
 
     space = settings_for(home, namespace=namespace).namespace
-    with reading(home) as ledger, ledger.home.reader.connect() as connection:
-        cases = journal.read_all(connection, space)
+    with reading(home) as ledger:
+        with ledger.home.reader.connect() as connection:
+            cases = journal.read_all(connection, space)
+        effects = effect_of_memory(ledger, space)
     row = {
         "namespace": space,
         "total": len(cases),
@@ -85,9 +94,12 @@ def stats(home: HomeOption = None, namespace: NamespaceOption = None, as_json: J
         "outcome": dict(Counter(case.outcome for case in cases)),
     }
     if as_json:
-        print_json(row)
-    else:
-        console().print("\n".join(f"[bold]{key}[/] {printable(value)}" for key, value in row.items()))
+        print_json({**row, "effect": [asdict(effect) for effect in effects]})
+        return
+    console().print("\n".join(f"[bold]{key}[/] {printable(value)}" for key, value in row.items()))
+    console().print("[bold]does memory help?[/]")
+    for effect in effects:
+        console().print(f"  {describe(effect)}", soft_wrap=True)
 
 
 @app.command("delete")

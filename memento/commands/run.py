@@ -71,6 +71,7 @@ def report(out: dict[str, Any]) -> dict[str, Any]:
         "reward": out["reward"],
         "evaluation": out["evaluation"],
         "retrieved": [dict(slot) for slot in out["retrieved"]],
+        "why": dict(out["selection"]),
         "plan": out["plan"],
         "trajectory": out["trajectory"],
         "usage": dict(out["usage"]),

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.stats import chi2
 
-from memento.memory import CaseBank, Ledger, Policy, Selection, build_policy, credit
+from memento.memory import CaseBank, Ledger, Policy, Selection, auto, build_policy, credit
+from memento.memory.advantage_q import AdvantageQ
 from memento.memory.errors import UsageError
 from memento.memory.slate import FLOOR
+from memento.memory.why import explain
 from tests.memory_tools import DIMENSIONS, axis, demonstration
 
 if TYPE_CHECKING:
@@ -94,19 +97,21 @@ def test_the_same_seed_runs_and_outcomes_give_the_same_selections(
     assert len({s.run_id for s in [*first, *second, *other]}) == 75
 
 
-def test_a_namespace_has_draws_and_numbers_of_its_own(quick_bank: CaseBank) -> None:
-    policy = build_policy("kernel", bank=quick_bank)
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_a_namespace_has_draws_and_numbers_of_its_own(quick_bank: CaseBank, name: str) -> None:
+    policy = build_policy(name, bank=quick_bank)
     numbers = [policy.select(TASK, namespace=f"{quick_bank.namespace}-{name}").number for name in "aabab"]
     assert numbers == [1, 2, 1, 3, 2]
 
 
 @given(data=st.data())
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 def test_late_repeated_and_corrected_rewards_teach_what_rewards_at_once_teach(
     quick_bank: CaseBank, data: st.DataObject
 ) -> None:
     fill(quick_bank, [0.35, 0.3, 0.25, 0.2])
-    count = data.draw(st.integers(1, 6), label="runs")
+    name = data.draw(st.sampled_from(["kernel", "auto"]), label="policy")
+    count = data.draw(st.integers(1, 10), label="runs")
     rewards = data.draw(
         st.lists(st.sampled_from([0.0, 0.25, 1.0]), min_size=count, max_size=count), label="rewards"
     )
@@ -125,8 +130,8 @@ def test_late_repeated_and_corrected_rewards_teach_what_rewards_at_once_teach(
         Ledger(f"{folder}/a") as at_once,
         Ledger(f"{folder}/b") as late,
     ):
-        first = build_policy("kernel", bank=quick_bank, ledger=at_once, k=2)
-        second = build_policy("kernel", bank=quick_bank, ledger=late, k=2)
+        first = build_policy(name, bank=quick_bank, ledger=at_once, k=2)
+        second = build_policy(name, bank=quick_bank, ledger=late, k=2)
         runs = []
         for number, reward in enumerate(rewards):
             runs.append(first.select(at_cosine(0.95, 1 + number % 4)))
@@ -142,6 +147,35 @@ def test_late_repeated_and_corrected_rewards_teach_what_rewards_at_once_teach(
             late.feedback(runs[index].run_id, rewards[index], source="environment")
             second.record(runs[index], reward=rewards[index])
         assert chosen(first.select(TASK)) == chosen(second.select(TASK))
+
+
+def test_rewards_that_come_weeks_late_lead_to_the_same_choice(quick_bank: CaseBank, tmp_path: Path) -> None:
+    fill(quick_bank, [0.4, 0.35, 0.3, 0.25, 0.2])
+    with Ledger(tmp_path / "a") as at_once, Ledger(tmp_path / "b") as late:
+        first = build_policy("auto", bank=quick_bank, ledger=at_once, k=3)
+        second = build_policy("auto", bank=quick_bank, ledger=late, k=3)
+        runs = []
+        for number in range(140):
+            runs.append(first.select(at_cosine(0.95, 1 + number % 5)))
+            first.record(runs[-1], reward=float(number % 3 > 0))
+        for run in runs:
+            second.record(run)
+        for number in np.random.default_rng(0).permutation(140):
+            if number % 20 == 0:
+                late.feedback(runs[number].run_id, 0.5, source="environment")
+                explain(second, TASK)
+        for number in np.random.default_rng(1).permutation(140):
+            late.feedback(runs[number].run_id, float(number % 3 > 0), source="environment")
+        assert chosen(first.select(TASK)) == chosen(second.select(TASK))
+
+
+def test_replaying_the_ledger_rebuilds_the_same_next_selection(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.4, 0.35, 0.3, 0.25, 0.2])
+    policy = build_policy("auto", bank=quick_bank, k=3)
+    for number in range(90):
+        policy.record(policy.select(at_cosine(0.95, 1 + number % 5)), reward=float(number % 3 > 0))
+    here = explain(policy, TASK)
+    assert explain(build_policy("auto", bank=quick_bank, k=3), TASK) == here
 
 
 def test_a_selection_that_is_never_recorded_changes_no_other(quick_bank: CaseBank, tmp_path: Path) -> None:
@@ -172,10 +206,11 @@ def test_select_writes_nothing(quick_bank: CaseBank, tmp_path: Path) -> None:
         assert ledger.fact("dimensions") is None
 
 
-def test_vectors_of_any_length_mean_their_direction(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_vectors_of_any_length_mean_their_direction(quick_bank: CaseBank, name: str) -> None:
     vectors = [at_cosine(0.6, 1) * 50, at_cosine(0.5, 2) * 0.01]
     quick_bank.add_many([demonstration("a", "x"), demonstration("b", "y")], vectors)
-    policy = build_policy("kernel", bank=quick_bank, k=2)
+    policy = build_policy(name, bank=quick_bank, k=2)
     for length in (1.0, 300.0, 1e-3):
         selection = policy.select(TASK * np.float32(length))
         policy.record(selection, reward=1.0)
@@ -233,6 +268,49 @@ def test_the_shares_of_the_credit_sum_to_one(used: list[bool | None]) -> None:
         assert all((share > 0) == (value is True) for share, value in zip(shares.values(), used, strict=True))
 
 
+def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> None:
+    cases = fill(quick_bank, [0.5, 0.45, 0.4, 0.3])
+    policy = build_policy("auto", bank=quick_bank, k=2)
+    for number in range(40):
+        selection = policy.select(TASK)
+        policy.record(selection, reward=float(number % 3 == 0 and cases[0] in ids(selection)))
+    before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 41, TASK)
+    found = quick_bank.search(TASK, 64)
+    slates = auto.slates_of(found, 4, before.belief(found, 0.2), before.rho, 2)
+    told, shown = auto.chances(slates, before.state, np.random.default_rng(1))
+    rng = np.random.default_rng(2)
+    draws = [auto.choose(slates, before.state, rng) for _ in range(1500)]
+    assert sum(told.values()) == pytest.approx(1)
+
+    def chi_squared(expected: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
+        """Of counts in 1,500 draws against chances that are themselves from 257."""
+        variance = np.maximum(expected * (1 - expected), 1e-3) * (1 / 1500 + 1 / 257)
+        return float(((counts / 1500 - expected) ** 2 / variance).sum())
+
+    kinds = np.asarray([sum(draw.kind == kind for draw in draws) for kind in told], np.float64)
+    assert chi_squared(np.asarray(list(told.values())), kinds) < chi2.ppf(0.9999, len(told))
+    held = np.asarray([sum(place in draw.places for draw in draws) for place in range(4)], np.float64)
+    assert chi_squared(shown, held) < chi2.ppf(0.9999, 4)
+    empty = float(np.mean([draw.empty_propensity for draw in draws]))
+    assert abs(np.mean([not draw.places for draw in draws]) - empty) < 4.5 * np.sqrt(0.25 / 1500)
+    assert all(draw.slate_propensity == draw.empty_propensity for draw in draws if not draw.places)
+    assert all(draw.arm_propensity == FLOOR for draw in draws if draw.kind == "floor")
+
+
+@given(seed=st.integers(0, 1000), draws=st.integers(1, 30))
+@settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
+def test_a_slates_propensity_is_that_of_its_slots(quick_bank: CaseBank, seed: int, draws: int) -> None:
+    if not quick_bank.count():
+        fill(quick_bank, [0.5, 0.45, 0.4, 0.3])
+    policy = build_policy("auto", bank=quick_bank, k=2, seed=seed)
+    for _ in range(draws):
+        selection = policy.select(TASK)
+        if selection.cases:
+            slots = float(np.prod([slot.propensity for slot in selection.cases]))
+            slots *= 1.0 if selection.stop_propensity is None else selection.stop_propensity
+            assert selection.slate_propensity == pytest.approx((1 - FLOOR) * slots)
+
+
 # -- the best known choice
 
 
@@ -255,9 +333,12 @@ def test_without_exploring_the_nearest_are_shown_while_nothing_is_known_and_the_
     assert [(s.arm, ids(s)) for s in after] == [("learned", [far])] * 5
 
 
-def test_without_exploring_nothing_is_shown_where_every_case_is_known_to_hurt(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_without_exploring_nothing_is_shown_where_every_case_is_known_to_hurt(
+    quick_bank: CaseBank, name: str
+) -> None:
     fill(quick_bank, [0.4, 0.35])
-    policy = build_policy("kernel", bank=quick_bank, k=2)
+    policy = build_policy(name, bank=quick_bank, k=2)
     play(policy, 80, lambda shown: float(not shown))
     assert ids(policy.select(TASK, explore=False)) == []
 
@@ -265,26 +346,29 @@ def test_without_exploring_nothing_is_shown_where_every_case_is_known_to_hurt(qu
 # -- learning
 
 
-def test_a_case_that_helps_is_shown_more_and_one_that_fails_less(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_a_case_that_helps_is_shown_more_and_one_that_fails_less(quick_bank: CaseBank, name: str) -> None:
     good, bad = fill(quick_bank, [0.4, 0.42])
-    policy = build_policy("kernel", bank=quick_bank, k=1)
+    policy = build_policy(name, bank=quick_bank, k=1)
     shown = play(policy, 90, lambda shown: float(good in shown))
     assert sum(good in row for row in shown[-30:]) >= 25
     assert sum(bad in row for row in shown[-30:]) < max(sum(bad in row for row in shown[:30]), 1)
     assert sum(bad in row for row in shown[-30:]) <= 2
 
 
-def test_showing_nothing_wins_when_every_case_hurts(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_showing_nothing_wins_when_every_case_hurts(quick_bank: CaseBank, name: str) -> None:
     fill(quick_bank, [0.5, 0.48, 0.46])
-    policy = build_policy("kernel", bank=quick_bank, k=2)
+    policy = build_policy(name, bank=quick_bank, k=2)
     shown = play(policy, 120, lambda shown: float(not shown))
     assert shown[0]
     assert sum(not row for row in shown[-30:]) >= 27
 
 
-def test_an_unknown_reward_teaches_nothing(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_an_unknown_reward_teaches_nothing(quick_bank: CaseBank, name: str) -> None:
     fill(quick_bank, [0.3, 0.25])
-    policy = build_policy("kernel", bank=quick_bank)
+    policy = build_policy(name, bank=quick_bank)
     before = policy.select(TASK, explore=False)
     for _ in range(10):
         policy.record(policy.select(TASK))
@@ -292,9 +376,10 @@ def test_an_unknown_reward_teaches_nothing(quick_bank: CaseBank) -> None:
     assert (ids(after), after.arm) == (ids(before), "similarity")
 
 
-def test_uncertainty_falls_with_outcomes(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_uncertainty_falls_with_outcomes(quick_bank: CaseBank, name: str) -> None:
     fill(quick_bank, [0.6])
-    policy = build_policy("kernel", bank=quick_bank)
+    policy = build_policy(name, bank=quick_bank)
     widths = []
     for _ in range(6):
         widths.append(policy.select(TASK, explore=False).cases[0].q_std)
@@ -304,9 +389,10 @@ def test_uncertainty_falls_with_outcomes(quick_bank: CaseBank) -> None:
     assert len(set(widths)) == len(widths)
 
 
-def test_credit_goes_to_what_was_used(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_credit_goes_to_what_was_used(quick_bank: CaseBank, name: str) -> None:
     used, idle = fill(quick_bank, [0.6, 0.58])
-    policy = build_policy("kernel", bank=quick_bank, k=2)
+    policy = build_policy(name, bank=quick_bank, k=2)
     for _ in range(10):
         selection = policy.select(TASK, explore=False)
         policy.record(selection, reward=1.0, used=[used])
@@ -331,16 +417,17 @@ def test_a_greater_weight_moves_the_choice_more(quick_bank: CaseBank, tmp_path: 
 # -- what may be chosen from
 
 
-def test_near_duplicates_take_one_slot(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_near_duplicates_take_one_slot(quick_bank: CaseBank, name: str) -> None:
     copies = [demonstration(f"copy {number}", "same") for number in range(6)]
     quick_bank.add_many(copies, [at_cosine(0.8, 1)] * 6)
     other = quick_bank.add(demonstration("another", "other"), at_cosine(0.79, 2))
-    policy = build_policy("kernel", bank=quick_bank, k=4)
+    policy = build_policy(name, bank=quick_bank, k=4)
     for _ in range(20):
         selection = policy.select(TASK)
         assert sum(case_id != other for case_id in ids(selection)) <= 1
         policy.record(selection, reward=1.0)
-    assert sum(case_id != other for case_id in ids(policy.select(TASK, explore=False))) == 1
+    assert sum(case_id != other for case_id in ids(policy.select(TASK, explore=False))) <= 1
 
 
 def test_beside_a_case_one_that_did_the_same_is_chosen_sooner(quick_bank: CaseBank) -> None:
@@ -359,7 +446,7 @@ def test_what_is_excluded_deleted_or_quarantined_is_not_chosen(quick_bank: CaseB
     kept, excluded, deleted, quarantined = fill(quick_bank, [0.5, 0.6, 0.7, 0.8])
     quick_bank.delete(deleted)
     quick_bank.set_status(quarantined, "quarantined")
-    for name in ("similarity", "kernel"):
+    for name in ("similarity", "kernel", "auto"):
         policy = build_policy(name, bank=quick_bank)
         for _ in range(10):
             selection = policy.select(TASK, exclude={excluded})
@@ -437,9 +524,10 @@ def test_a_reward_that_is_none_is_refused_and_the_run_is_not_written(
     assert quick_bank.ledger.run(selection.run_id) is None
 
 
-def test_recording_twice_is_recording_once(quick_bank: CaseBank) -> None:
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_recording_twice_is_recording_once(quick_bank: CaseBank, name: str) -> None:
     fill(quick_bank, [0.5])
-    policy = build_policy("kernel", bank=quick_bank)
+    policy = build_policy(name, bank=quick_bank)
     selection = policy.select(TASK)
     for _ in range(3):
         policy.record(selection, reward=np.float32(1))  # type: ignore[arg-type]

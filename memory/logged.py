@@ -1,0 +1,54 @@
+"""The ledger's runs as the estimators of memory's effect read them (memory/effect.py)."""
+
+import numpy as np
+from sqlalchemy import func, select
+
+from memento.memory.effect import Effect, Runs, effects
+from memento.memory.ledger import Ledger
+from memento.memory.rewards import counting_rewards
+from memento.memory.schema import retrievals, runs
+from memento.memory.slate import FLOOR
+
+
+def effect_of_memory(ledger: Ledger, namespace: str) -> list[Effect]:
+    """What showing cases does to success in a namespace, by every estimate that its runs allow."""
+    return effects(logged_runs(ledger, namespace))
+
+
+def logged_runs(ledger: Ledger, namespace: str) -> Runs:
+    """The namespace's runs that have a reward and that could have been shown nothing, in run order."""
+    sizes = (
+        select(func.count())
+        .select_from(retrievals)
+        .where(retrievals.c.run_id == runs.c.run_id)
+        .scalar_subquery()
+    )
+    names = ("run_id", "arm", "empty_propensity", "expected", "without", "without_std")
+    query = (
+        select(*(runs.c[name] for name in names), sizes.label("size"))
+        .where(runs.c.namespace == namespace, runs.c.learn, runs.c.policy != "none")
+        .where(runs.c.empty_propensity > 0)
+        .order_by(runs.c.number, runs.c.run_id)
+    )
+    with ledger.home.reader.connect() as connection:
+        rows = connection.execute(query).all()
+        said = counting_rewards(connection, [row.run_id for row in rows])
+    rows = [row for row in rows if row.run_id in said]
+    modelled = bool(rows) and all(row.without is not None for row in rows)
+    foretold = modelled and all(row.expected is not None for row in rows)
+    showed = np.asarray([row.size > 0 for row in rows], bool)
+    errors = [row.without_std or 0.0 for row in rows if row.size > 0]
+    return Runs(
+        reward=np.asarray([said[row.run_id][0] for row in rows], np.float64),
+        weight=np.asarray([said[row.run_id][1] for row in rows], np.float64),
+        showed=showed,
+        chance=np.asarray([row.empty_propensity for row in rows], np.float64),
+        floor=np.asarray([FLOOR for _ in rows], np.float64),
+        floored=np.asarray([row.arm == "none" for row in rows], bool),
+        baseline=np.asarray([row.without for row in rows], np.float64) if modelled else None,
+        advantage=(
+            np.asarray([row.expected - row.without for row in rows], np.float64) if foretold else None
+        ),
+        # What is not known of doing without is much the same from run to run: it does not average out.
+        advantage_error=(float(np.mean(errors)) if errors else 0.0) if foretold else None,
+    )

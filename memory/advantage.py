@@ -14,9 +14,10 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
              place    k(s,s') 1[c = c']             one case helps on alike tasks
 
 with k(s,s') = exp((z(s)·z(s') − 1)/.25) and k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of
-memory/components.py, and k(c,c') = 0 where two cases did different things. The variances and ρ (what a
-further case adds or dilutes) are those of the greatest posterior density, by marginal likelihood
-(Rasmussen and Williams 2006, eq. 2.30 and 5.8); all else is exact (eq. 2.25 and 2.26).
+memory/components.py, and k(c,c') = 0 where two cases did different things. The variances
+are those of the greatest posterior density by marginal likelihood, and ρ, what a further case adds or
+dilutes, is its posterior mean (Rasmussen and Williams 2006, eq. 2.30 and section 5.4); all else is exact
+(eq. 2.25 and 2.26).
 """
 
 from collections.abc import Sequence
@@ -41,6 +42,7 @@ _PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6]
 _PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3] ** 2
 _RHO_MEAN, _RHO_STD = 0.15, 0.4
 _RHO_LEAST, _RHO_MOST = -0.25, 1.4
+_RHO_STEP = 0.15
 _LOG_STD = 1.5
 """Of the prior on the logarithm of each variance."""
 _WORTH_A_STEP = 0.02
@@ -48,10 +50,11 @@ _WORTH_A_STEP = 0.02
 
 @dataclass(frozen=True)
 class Hyper:
-    """The five variances, in the order own, family, task, match, place, and ρ."""
+    """The five variances, in the order own, family, task, match, place, and ρ with its standard deviation."""
 
     variances: tuple[float, float, float, float, float] = (0.02, 0.005, 0.002, 0.02, 0.005)
     rho: float = _RHO_MEAN
+    rho_std: float = _RHO_STD
 
 
 @dataclass(frozen=True)
@@ -202,15 +205,6 @@ class Posterior:
         linear = features * self._weights[_BASE:]
         return np.column_stack([linear, belief.mean - linear.sum(axis=1)])
 
-    def company_std(self) -> float:
-        """How unsure ρ is: a run says something of it where several cases make a difference."""
-        trials, worth = self.trials, np.zeros(len(self.trials))
-        np.add.at(
-            worth, trials.slot_runs, trials.slot_shares * (trials.slots.features @ self._weights[_BASE:])
-        )
-        said = float(((np.maximum(trials.sizes - 1, 0) * worth) ** 2).sum())
-        return float(1.0 / np.sqrt(1.0 / _RHO_STD**2 + said / NOISE))
-
     def _settle(self) -> None:
         surplus = self.trials.rewards - self._design @ _PRIOR_MEAN
         self._alpha = np.asarray(self._inverse @ surplus.astype(np.float32), np.float64)
@@ -263,21 +257,31 @@ class Terms:
 
 
 def fitted(trials: Trials) -> Hyper:
-    """The variances and ρ of the greatest posterior density given the trials, by coordinate search from the
-    prior's, so that they depend on these trials alone.
+    """The variances of the greatest posterior density given the trials, by coordinate search from the prior's
+    so that they depend on these trials alone, and ρ's posterior mean.
     """
     if not trials.sizes.any():
         return Hyper()
-    terms = Terms(trials)
-    best, hyper = _density(terms, trials, Hyper()), Hyper()
-    for factor, rhos in ((3.0, np.arange(_RHO_LEAST, _RHO_MOST, 0.15)), (1.7, np.array([-0.07, 0.07]))):
-        for rho in rhos if factor == 3.0 else hyper.rho + rhos:  # noqa: PLR2004
-            tried = replace(hyper, rho=max(float(rho), _RHO_LEAST))
-            best, hyper = max((best, hyper), (_density(terms, trials, tried), tried), key=_first)
+    terms, hyper = Terms(trials), Hyper()
+    best = _density(terms, trials, hyper), hyper
+    for factor in (3.0, 1.7):
+        best = best[0], _with_rho(terms, trials, best[1])
+        best = _density(terms, trials, best[1]), best[1]
         for place in range(len(hyper.variances)):
             for power in (factor, 1.0 / factor):
-                best, hyper = _climb(terms, trials, (best, hyper), place, power)
-    return hyper
+                best = _climb(terms, trials, best, place, power)
+    return _with_rho(terms, trials, best[1])
+
+
+def _with_rho(terms: Terms, trials: Trials, hyper: Hyper) -> Hyper:
+    """The posterior mean and standard deviation of ρ, given the variances, on a grid."""
+    grid = np.arange(_RHO_LEAST, _RHO_MOST, _RHO_STEP)
+    densities = np.asarray([_density(terms, trials, replace(hyper, rho=float(rho))) for rho in grid])
+    weights = np.exp(densities - densities.max())
+    weights /= weights.sum()
+    mean = float(weights @ grid)
+    spread = float(weights @ (grid - mean) ** 2) + _RHO_STEP**2 / 12.0
+    return replace(hyper, rho=mean, rho_std=float(np.sqrt(spread)))
 
 
 def _climb(
@@ -293,10 +297,6 @@ def _climb(
         if density <= best[0] + _WORTH_A_STEP:
             return best
         best = density, tried
-
-
-def _first(pair: tuple[float, Hyper]) -> float:
-    return pair[0]
 
 
 def _density(terms: Terms, trials: Trials, hyper: Hyper) -> float:

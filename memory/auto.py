@@ -249,7 +249,7 @@ class _Draws:
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = rng.standard_normal((count, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
-        rho = slates.rho + _CURIOSITY * state.posterior.company_std() * rng.standard_normal(count)
+        rho = slates.rho + _CURIOSITY * state.posterior.hyper.rho_std * rng.standard_normal(count)
         self._tried = slates.drawn(scores)
         means = np.broadcast_to(belief.mean, scores.shape)
         values = slates.values(self._tried, means, rho)

@@ -15,6 +15,8 @@ from memento.bench.released import ReleasedArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Selection, build_policy
+from memento.memory.effect import Effect
+from memento.memory.logged import effect_of_memory
 from memento.memory.slate import CANDIDATES
 
 Floats = NDArray[np.float64]
@@ -55,6 +57,13 @@ class Predicting(Protocol):
     def predictions(self, step: int) -> tuple[Floats, Floats] | None: ...
 
 
+@runtime_checkable
+class Accounting(Protocol):
+    """An arm that can say from its own log what memory did to success."""
+
+    def effects(self) -> list[Effect]: ...
+
+
 class PolicyArm:
     """One of the product's own policies, on a real bank and ledger in a folder of its own."""
 
@@ -89,12 +98,14 @@ class PolicyArm:
         return self._open[step].arm == "none"
 
     def predictions(self, step: int) -> tuple[Floats, Floats] | None:
-        """Q and its standard deviation, of which similarity's slots have none to say."""
+        """Q and its standard deviation."""
         selection = self._open[step]
-        if selection.arm != "learned":
-            return None
         columns = [[shown.q for shown in selection.cases], [shown.q_std for shown in selection.cases]]
         return np.asarray(columns[0]), np.asarray(columns[1])
+
+    def effects(self) -> list[Effect]:
+        """What the ledger says of the effect of memory."""
+        return effect_of_memory(self._policy.ledger, self._policy.bank.namespace)
 
 
 class FixedArm:

@@ -11,13 +11,22 @@ from functools import cache, partial
 from itertools import product
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 import memento.bench
 import memento.memory
-from memento.bench.arms import PLACEBO, Arm, Predicting, WithFloor, choose_known, make_arm, placebo
+from memento.bench.arms import (
+    PLACEBO,
+    Accounting,
+    Arm,
+    Predicting,
+    WithFloor,
+    choose_known,
+    make_arm,
+    placebo,
+)
 from memento.bench.split import held_out
 from memento.bench.world_file import read_world
 from memento.bench.worlds import World, make_world
@@ -48,7 +57,8 @@ class Cell:
     that one of the attempts succeeds, 1 − Π(1 − p), where all other entries are of the first attempt;
     `oracle` the success of the best slate; `poison` how many poisoned cases were shown; `floor` whether the
     arm showed nothing whatever it knew; `predicted` has [mean, standard deviation, truth] of success for each
-    shown case alone, where the arm predicts it; `code` says which version of the worlds and the memory it
+    shown case alone, where the arm predicts it; `without` the success without cases; `effects` what the arm's
+    own log says of the effect of memory; `code` says which version of the worlds and the memory it
     was.
     """
 
@@ -66,6 +76,8 @@ class Cell:
     poison: list[int] = field(default_factory=list)
     floor: list[bool] = field(default_factory=list)
     predicted: list[list[list[float]]] = field(default_factory=list)
+    without: list[float] = field(default_factory=list)
+    effects: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def key(self) -> Key:
@@ -84,6 +96,8 @@ def run_cell(
         arm = make_arm(arm_name, world, stack)
         for place, step in enumerate([*teach, *test]):
             _meet(cell, tries, arm, step, teaches=place < len(teach))
+        if isinstance(arm, Accounting):
+            cell.effects.extend(asdict(effect) for effect in arm.effects())
     return cell
 
 
@@ -117,6 +131,7 @@ def _note(cell: Cell, world: World, arm: Arm, step: int, shown: list[int]) -> No
     """Write down what was shown in place of the arm's choice, before the arm is told."""
     cell.success.append(round(world.success(step, shown), 4))
     cell.oracle.append(round(world.success(step, world.best(step)), 4))
+    cell.without.append(round(world.success(step, []), 4))
     cell.shown.append(len(shown))
     cell.poison.append(world.poisoned(step, shown))
     cell.floor.append(isinstance(arm, WithFloor) and arm.on_floor(step))

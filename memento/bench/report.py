@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
+from memento.bench.accounts import accounts, told
 from memento.bench.arms import PLACEBO
 from memento.bench.calibration import calibration
 from memento.bench.plots import draw
@@ -51,6 +52,8 @@ def print_report(cells: Sequence[Cell], folder: Path) -> None:
         for name, arm in arms.items():
             if "first_without_floor" in arm:
                 screen.print(_without_floor(name, arm))
+            for account in arm["effect_of_memory"]:
+                screen.print(f"{name}, effect of memory by {told(account)}", soft_wrap=True)
     screen.print(_legend(figures))
     for plot in figures["plots"]:
         screen.print(f"plot: {plot}")
@@ -108,7 +111,7 @@ def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
 def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     mine = by_arm[arm]
     others = {label: by_arm[other] for label, other in _others(arm, by_arm)}
-    found: dict[str, Any] = {"seeds": len(mine)}
+    found: dict[str, Any] = {"seeds": len(mine), "effect_of_memory": accounts(mine)}
     for name in ("last", "first"):
         part = partial(_last if name == "last" else _first, span)
         for figure, column in ((name, "success"), (f"best_of_{name}", "best_of")):

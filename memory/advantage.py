@@ -40,7 +40,7 @@ _TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
 _BASE = 1 + TASK_PARTS
 _PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6]
 _PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3] ** 2
-_RHO_MEAN, _RHO_STD = 0.15, 0.4
+_RHO_MEAN, _RHO_STD = 0.3, 0.4
 _RHO_LEAST, _RHO_MOST = -0.25, 1.4
 _RHO_STEP = 0.15
 _LOG_STD = 1.5
@@ -52,7 +52,7 @@ _WORTH_A_STEP = 0.02
 class Hyper:
     """The five variances, in the order own, family, task, match, place, and ρ with its standard deviation."""
 
-    variances: tuple[float, float, float, float, float] = (0.02, 0.005, 0.002, 0.02, 0.005)
+    variances: tuple[float, float, float, float, float] = (0.008, 0.003, 0.001, 0.008, 0.003)
     rho: float = _RHO_MEAN
     rho_std: float = _RHO_STD
 

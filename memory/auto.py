@@ -35,7 +35,7 @@ Places = NDArray[np.int64]
 REDRAWS = 256
 """How often a choice is drawn again to learn how probable it was."""
 _CURIOSITY = 0.7  # of the posterior's standard deviation, when exploring
-_DOUBT_OF_COMMON = 0.5  # of that of what all cases share, when deciding to show any
+_DOUBT_OF_COMMON = 0.7  # of that of what all cases share, when deciding to show any
 _CAUTION = 0.5  # of the same, added to what exploring is expected to cost
 _ALLOWANCE = 0.3
 _FROM_GAINS = 0.1

@@ -113,8 +113,11 @@ def set_status(connection: Connection, namespace: str, case_id: str, status: Sta
     # A person's word stands: only what happens from now on speaks against the case again.
     newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace).scalar_subquery()
     this = (cases.c.namespace == namespace, cases.c.id == case_id)
-    connection.execute(update(cases).where(*this).values(harmful=False, judged_after=newest))
+    connection.execute(update(cases).where(*this).values(harmful=False, judged_after=newest, **_NO_ACCOUNT))
     return True
+
+
+_NO_ACCOUNT = {f"harm_{name}": 0 for name in ("outcomes", "weight", "square", "total")}
 
 
 def mark_deleted(connection: Connection, namespace: str, case_id: str) -> bool:

@@ -323,6 +323,7 @@ def _already_said(connection: Connection, run_id: str, reward: Reward) -> bool:
 
 
 def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
+    before, _weight = counting_rewards(connection, [run_id]).get(run_id, (None, 0.0))
     connection.execute(
         insert(rewards).values(
             run_id=run_id,
@@ -338,7 +339,7 @@ def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     )
     value, _weight = counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
-    judge(connection, run_id)
+    judge(connection, run_id, before, value)
     _part_from_repeated(connection, run_id, value)
 
 

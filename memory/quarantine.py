@@ -1,99 +1,137 @@
 """Harm control: which cases are kept from being shown, by what came of showing them.
 
-A verdict is a function of the ledger: it is worked out anew, from all of a case's outcomes in run order,
-whenever a reward of a run that showed the case comes or changes. So a late reward leads to what it would have
-led to at once, and a corrected one restores.
+A verdict is a function of the ledger's rewards, whenever and in whatever order they came: a late one leads to
+what it would have led to at once, and corrected ones restore.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
-from sqlalchemy import Connection, String, func, select, update
+from sqlalchemy import Connection, RowMapping, String, select, text, update
 
 from memento.memory.case import Case
-from memento.memory.harm import bounds, helps_near
+from memento.memory.harm import Sums, helps_near
 from memento.memory.journal import rewrite
-from memento.memory.rewards import counting_rewards
 from memento.memory.schema import cases, retrievals, runs
 
-Floats = NDArray[np.float64]
-Vectors = NDArray[np.float32]
-
-_NEWEST = 1000
-"""So many of a case's outcomes are looked at."""
+_NEWEST = 500
+"""So many of a case's outcomes are looked at for a kind of task on which it helps."""
 _SURE = 2.0
 """Standard deviations by which what is expected without cases is lowered, before a case is blamed: bounds of
 harm are only as right as that is."""
 _TRUSTED_AFTER = 2
 
 
-def judge(connection: Connection, run_id: str) -> None:
-    """Look again at the cases that the run showed: quarantine those that harm beyond doubt, restore those of
-    which that is no longer so, and end the probation of those that did well.
+def judge(connection: Connection, run_id: str, before: float | None, after: float) -> None:
+    """Take a run's counting reward, which was `before` and is `after` now, to the account of the cases it
+    showed: quarantine those that harm beyond doubt, restore those of which that is no longer so, and end the
+    probation of those that did well.
     """
-    run = connection.execute(select(runs.c.namespace, runs.c.learn).where(runs.c.run_id == run_id)).one()
-    if not run.learn:
+    run = connection.execute(select(*_RUN).where(runs.c.run_id == run_id)).one()
+    if not run.learn or run.without is None:
         return
     shown = select(retrievals.c.case_id).where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
-    for case_id in connection.execute(shown).scalars().all():
-        _judge_case(connection, run.namespace, case_id)
+    case_ids = connection.execute(shown).scalars().all()
+    for case_id in case_ids:
+        this = (cases.c.namespace == run.namespace, cases.c.id == case_id, ~cases.c.deleted)
+        row = connection.execute(select(cases).where(*this)).mappings().first()
+        if row is not None and run.number > (row["judged_after"] or 0):
+            least = _least(run.without, run.without_std)
+            was = None if before is None else before - least
+            account = _account(row).changed(was, after - least, 1.0 / len(case_ids))
+            connection.execute(update(cases).where(*this).values(**account.columns()))
+            _verdict(connection, row, account)
 
 
-def _judge_case(connection: Connection, namespace: str, case_id: str) -> None:
-    this = (cases.c.namespace == namespace, cases.c.id == case_id, ~cases.c.deleted)
-    row = connection.execute(select(cases).where(*this)).mappings().first()
-    by_a_person = row is not None and row["status"] != "active" and not row["harmful"]
-    if row is None or by_a_person or Case.from_dict(row["body"]).pinned:
+def _verdict(connection: Connection, row: RowMapping, account: "Account") -> None:
+    by_a_person = row["status"] != "active" and not row["harmful"]
+    if by_a_person or row["body"].get("pinned"):
         return
-    surplus, shares, ids = _outcomes(connection, namespace, case_id, row["judged_after"] or 0)
-    harmful = bool(len(surplus)) and bounds(surplus, shares)[1] < 0
-    if harmful:
-        states = _states(connection, ids)
-        harmful = not helps_near(np.frombuffer(row["vector"], np.float32), states, surplus, shares)
+    this = (cases.c.namespace == row["namespace"], cases.c.id == row["id"])
+    harmful = account.sums().bounds()[1] < 0 and not _helps_somewhere(connection, row)
     if harmful != bool(row["harmful"]):
         case = replace(Case.from_dict(row["body"]), status="quarantined" if harmful else "active")
-        rewrite(connection, namespace, case_id, case)
+        rewrite(connection, row["namespace"], row["id"], case)
         connection.execute(update(cases).where(*this).values(harmful=harmful))
-        _suspect_children(connection, namespace, case_id, suspect=harmful)
-    did_well = len(surplus) >= _TRUSTED_AFTER and float(surplus @ shares) >= 0
+        _suspect_children(connection, row["namespace"], row["id"], suspect=harmful)
+    did_well = account.outcomes >= _TRUSTED_AFTER and account.total >= 0
     if row["probation"] and did_well and not harmful:
         connection.execute(update(cases).where(*this).values(probation=False))
 
 
-def _outcomes(
-    connection: Connection, namespace: str, case_id: str, after: int
-) -> tuple[Floats, Floats, list[str]]:
-    """Of the runs that showed the case, in run order: the reward less what was expected without cases at the
-    least, the case's share of what was shown, and the run.
+@dataclass(frozen=True)
+class Account:
+    """The sums of memory/harm.py over a case's outcomes, in millionths: whole numbers, so that neither the
+    order in which rewards come nor their correction leaves a trace.
     """
-    slate = retrievals.alias()
-    sizes = select(func.count()).select_from(slate).where(slate.c.run_id == runs.c.run_id).scalar_subquery()
-    query = (
-        select(runs.c.run_id, runs.c.without, runs.c.without_std, sizes)
-        .join(retrievals, retrievals.c.run_id == runs.c.run_id)
-        .where(runs.c.namespace == namespace, retrievals.c.case_id == case_id, runs.c.learn)
-        .where(runs.c.without.is_not(None), runs.c.number > after)
-        .order_by(runs.c.number.desc(), runs.c.run_id.desc())
-        .limit(_NEWEST)
-    )
-    found = connection.execute(query).all()[::-1]
-    rewards = counting_rewards(connection, [row[0] for row in found])
+
+    outcomes: int
+    weight: int
+    square: int
+    total: int
+
+    def changed(self, was: float | None, now: float, share: float) -> "Account":
+        """With one outcome more, or another surplus for one that is in."""
+        added = Account(self.outcomes, self.weight, self.square, self.total + _millionths(share * now))
+        if was is not None:
+            return replace(added, total=added.total - _millionths(share * was))
+        weight, square = self.weight + _millionths(share), self.square + _millionths(share**2)
+        return replace(added, outcomes=self.outcomes + 1, weight=weight, square=square)
+
+    def sums(self) -> Sums:
+        return Sums(self.weight / _MILLION, self.square / _MILLION, self.total / _MILLION)
+
+    def columns(self) -> dict[str, int]:
+        return {f"harm_{name}": getattr(self, name) for name in _SUMS}
+
+
+_MILLION = 1_000_000
+_SUMS = ("outcomes", "weight", "square", "total")
+_RUN = (runs.c.namespace, runs.c.number, runs.c.learn, runs.c.without, runs.c.without_std)
+
+
+def _millionths(value: float) -> int:
+    return round(value * _MILLION)
+
+
+def _account(row: RowMapping) -> Account:
+    return Account(*(row[f"harm_{name}"] or 0 for name in _SUMS))
+
+
+def _least(without: float, std: float | None) -> float:
+    """What was expected without cases at the least."""
+    return min(max(without - _SURE * (std or 0.0), 0.0), 1.0)
+
+
+# From the case's slots, newest first, to their runs: SQLite would else go through all runs of the namespace.
+_OUTCOMES_OF = text(
+    """
+    SELECT run.without, run.without_std, run.vector,
+      (SELECT count(*) FROM retrievals AS slot WHERE slot.run_id = run.run_id),
+      (SELECT reward FROM rewards WHERE rewards.run_id = run.run_id ORDER BY weight DESC, id DESC LIMIT 1)
+    FROM retrievals AS shown CROSS JOIN runs AS run
+    WHERE shown.case_id = :case_id AND run.run_id = shown.run_id AND run.namespace = :namespace
+      AND run.learn AND run.without IS NOT NULL AND run.number > :after
+    ORDER BY shown.rowid DESC LIMIT :newest
+    """
+)
+
+
+def _helps_somewhere(connection: Connection, row: RowMapping) -> bool:
+    """Whether the case helps on tasks like its own, by its newest outcomes."""
+    asked = {"case_id": row["id"], "namespace": row["namespace"], "newest": _NEWEST}
+    found = connection.execute(_OUTCOMES_OF, {**asked, "after": row["judged_after"] or 0}).all()[::-1]
     rows = [
-        (rewards[run_id][0] - min(max(without - _SURE * (std or 0.0), 0.0), 1.0), 1.0 / size, run_id)
-        for run_id, without, std, size in found
-        if run_id in rewards
+        (reward - _least(without, std), 1.0 / size, vector)
+        for without, std, vector, size, reward in found
+        if reward is not None
     ]
-    surplus, shares = ([row[place] for row in rows] for place in (0, 1))
-    return np.asarray(surplus, np.float64), np.asarray(shares, np.float64), [row[2] for row in rows]
-
-
-def _states(connection: Connection, run_ids: Sequence[str]) -> Vectors:
-    """The tasks' vectors, shape (runs, dimensions)."""
-    found = connection.execute(select(runs.c.run_id, runs.c.vector).where(runs.c.run_id.in_(run_ids)))
-    vectors = {run_id: np.frombuffer(vector, np.float32) for run_id, vector in found}
-    return np.stack([vectors[run_id] for run_id in run_ids])
+    return helps_near(
+        np.frombuffer(row["vector"], np.float32),
+        np.stack([np.frombuffer(vector, np.float32) for _, _, vector in rows]),
+        np.asarray([surplus for surplus, _, _ in rows], np.float64),
+        np.asarray([share for _, share, _ in rows], np.float64),
+    )
 
 
 def _suspect_children(connection: Connection, namespace: str, case_id: str, *, suspect: bool) -> None:

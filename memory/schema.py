@@ -126,6 +126,10 @@ cases = Table(
     Column("probation", Boolean),  # new, or of a parent that harms
     Column("harmful", Boolean),  # quarantined by its outcomes, not by a person
     Column("judged_after", Integer),  # the run from which on its outcomes count against it
+    Column("harm_outcomes", Integer),  # the account of memory/quarantine.py, in millionths but for the first
+    Column("harm_weight", Integer),
+    Column("harm_square", Integer),
+    Column("harm_total", Integer),
     Index("cases_behind", "namespace", "in_bank"),
     Index("cases_by_signature", "namespace", "signature"),
     Index("cases_by_status", "namespace", "status"),

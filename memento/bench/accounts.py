@@ -20,11 +20,9 @@ def told(account: dict[str, Any]) -> str:
     """One estimator's account in words."""
     if not account["known"]:
         return f"{account['name']}: not known yet"
-    span = f"{account['low']:+.1f} to {account['high']:+.1f}"
+    points = f"{account['points']:+.1f} points ({account['low']:+.1f} to {account['high']:+.1f})"
     held = f"within the interval in {account['held']} of {account['known']}"
-    return (
-        f"{account['name']}: {account['points']:+.1f} points ({span}); truth {account['truth']:+.1f}, {held}"
-    )
+    return f"{account['name']}: {points}; {account['truth']:+.1f} in truth, {held}"
 
 
 def _account(name: str, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -29,6 +29,7 @@ COMMANDS = [
     ("cases", "list"),
     ("cases", "show"),
     ("cases", "stats"),
+    ("cases", "why"),
     ("cases", "delete"),
     ("cases", "quarantine"),
     ("cases", "restore"),
@@ -338,7 +339,7 @@ def test_an_env_file_sets_home_and_keys_and_none_of_it_is_printed(
     ("arguments", "keys"),
     [
         (["cases", "list"], {"cases"}),
-        (["cases", "stats"], {"namespace", "total", "status", "outcome"}),
+        (["cases", "stats"], {"namespace", "total", "status", "outcome", "effect"}),
         (["cases", "export"], {"cases"}),
         (["runs", "list"], {"runs"}),
         (["feedback", "r1", "0.5"], {"run_id", "reward"}),

@@ -2,10 +2,11 @@
 
 For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the credit that sum to 1,
 
-    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + ε,   Var ε = .21 / weight of the reward
+    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ(m−1) + ε,   Var ε = .21 / weight of the reward
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
     f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c]
+    κ      what one case more adds, whichever it is: a planner follows a pattern that it sees repeated
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
              own      1[c = c']                     one case is better than another, whatever the task
              family   k(c,c')                       so are cases that are alike
@@ -38,9 +39,11 @@ FEATURES = 4
 NOISE = 0.21
 _TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
 _BASE = 1 + TASK_PARTS
-_PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6]
-_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3] ** 2
-_RHO_MEAN, _RHO_STD = 0.5, 0.4
+_SHOWN = slice(_BASE, _BASE + FEATURES)
+_COMPANY = _BASE + FEATURES
+_PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.08]
+_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3, 0.08] ** 2
+_RHO_MEAN, _RHO_STD = 0.3, 0.4
 _RHO_LEAST, _RHO_MOST = -0.25, 1.4
 _RHO_STEP = 0.15
 _LOG_STD = 1.5
@@ -111,18 +114,19 @@ class Trials:
         return np.asarray(1.0 + rho * np.maximum(self.sizes - 1, 0))
 
     def design(self, rho: float) -> Floats:
-        """The regressors of the linear part, shape (runs, 29)."""
+        """The regressors of the linear part, shape (runs, 30)."""
         ones = np.ones((len(self), 1))
         shown = np.zeros((len(self), FEATURES))
         np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)
-        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None]])
+        more = np.maximum(self.sizes - 1, 0).astype(np.float64)
+        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None], more[:, None]])
 
 
 @dataclass(frozen=True)
 class Belief:
     """What is believed of some cases on one task, in units of reward. `mean` of f has shape (cases,), its
     covariance (cases, cases); `baseline` is b(s); `variance` that of b(s) + f(s,c), shape (cases,);
-    `common` the covariance of w, shape (4, 4), which all cases share.
+    `common` the covariance of w, shape (4, 4), which all cases share; `company` is κ.
     """
 
     mean: Floats
@@ -131,6 +135,8 @@ class Belief:
     baseline_variance: float
     variance: Floats
     common: Floats
+    company: float
+    company_std: float
 
 
 class Posterior:
@@ -168,9 +174,9 @@ class Posterior:
     def belief(self, task: Singles, parts: Floats, cases: Cases) -> Belief:
         """For the task with this direction, shape (48,), and these components, shape (24,)."""
         variance, hyper = _PRIOR_VARIANCE, self.hyper
-        weighed = cases.features * variance[_BASE:]
+        weighed = cases.features * variance[_SHOWN]
         prior = weighed @ cases.features.T + _alone(cases, hyper)
-        along = self._along(task, cases) + weighed @ self._design[:, _BASE:].T
+        along = self._along(task, cases) + weighed @ self._design[:, _SHOWN].T
         through = along.astype(np.float32) @ self._inverse
         covariance = prior - through @ along.astype(np.float32).T
         base = np.r_[1.0, parts]
@@ -179,12 +185,14 @@ class Posterior:
         base_variance = float(base @ (variance[:_BASE] * base)) - float(base_through @ base_along)
         both = np.diag(covariance) + base_variance - 2.0 * (along @ base_through)
         return Belief(
-            mean=np.asarray(cases.features @ _PRIOR_MEAN[_BASE:] + along @ self._alpha),
+            mean=np.asarray(cases.features @ _PRIOR_MEAN[_SHOWN] + along @ self._alpha),
             covariance=np.asarray((covariance + covariance.T) / 2.0, np.float64),
             baseline=float(base @ self._weights[:_BASE]),
             baseline_variance=max(base_variance, 1e-6),
             variance=np.maximum(both, 1e-6),
-            common=self._common(),
+            common=self._covariance(_SHOWN),
+            company=float(self._weights[_COMPANY]),
+            company_std=float(np.sqrt(self._covariance(slice(_COMPANY, None))[0, 0])),
         )
 
     def promising(self, task: Singles, count: int) -> Codes:
@@ -202,7 +210,7 @@ class Posterior:
         """What the mean of f is made of: the four linear terms and what outcomes say beyond them, shape
         (cases, 5).
         """
-        linear = features * self._weights[_BASE:]
+        linear = features * self._weights[_SHOWN]
         return np.column_stack([linear, belief.mean - linear.sum(axis=1)])
 
     def _settle(self) -> None:
@@ -210,9 +218,10 @@ class Posterior:
         self._alpha = np.asarray(self._inverse @ surplus.astype(np.float32), np.float64)
         self._weights = _PRIOR_MEAN + _PRIOR_VARIANCE * (self._design.T @ self._alpha)
 
-    def _common(self) -> Floats:
-        variance = _PRIOR_VARIANCE[_BASE:]
-        along = (self._design[:, _BASE:] * variance).astype(np.float32)
+    def _covariance(self, columns: slice) -> Floats:
+        """Of those of the linear weights."""
+        variance = _PRIOR_VARIANCE[columns]
+        along = (self._design[:, columns] * variance).astype(np.float32)
         return np.asarray(np.diag(variance) - along.T @ (self._inverse @ along), np.float64)
 
     def _along(self, task: Singles, cases: Cases) -> Floats:

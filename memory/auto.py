@@ -3,8 +3,8 @@ and now and then others to learn from.
 
 1. The floor: with probability .03 nothing is shown, for ever.
 2. The best known slate, by the model's mean: the K nearest, or the cases with the greatest f(s,c), as many
-   as have the greatest value (1 + ρ(m−1))·mean f. It competes with nothing, on a draw of what all cases share
-   (w), not of each case: the largest of many noisy values is nearly always above nothing.
+   as have the greatest value (1 + ρ(m−1))·mean f + κ(m−1). It competes with nothing, on a draw of what all
+   cases share (w, κ), not of each case: the largest of many noisy values is nearly always above nothing.
 3. An explored slate, by a draw of all f(s,·) from the posterior (Thompson sampling). It is shown where the
    draw says that it is worth something, and where its expected cost against the best known still fits into an
    allowance that grows as the root of the number of runs, and with what memory gains: exploration is paid for
@@ -110,14 +110,16 @@ class Slates:
             bonus = np.maximum(bonus, self.agreement[best] * some[:, None])
         return picked
 
-    def values(self, picked: Places, scores: Floats, rho: Floats) -> Floats:
-        """(1 + ρ(m−1))·mean score of the first m of each slate, shape (draws, k); -inf beyond its end."""
+    def values(self, picked: Places, scores: Floats, rho: Floats, kappa: Floats) -> Floats:
+        """(1 + ρ(m−1))·mean score of the first m of each slate + κ(m−1), shape (draws, k); -inf beyond its
+        end. ρ and κ have shape (draws,).
+        """
         rows = np.arange(len(picked))[:, None]
         there = picked >= 0
         sums = np.cumsum(np.where(there, scores[rows, np.maximum(picked, 0)], 0.0), axis=1)
         sizes = np.arange(1, self.k + 1)
         company = np.maximum(1.0 + rho[:, None] * (sizes - 1), 0.05)
-        return np.where(there, sums / sizes * company, -np.inf)
+        return np.where(there, sums / sizes * company + kappa[:, None] * (sizes - 1), -np.inf)
 
     def near(self) -> Places:
         """The slate of the K nearest, shape (k,)."""
@@ -133,7 +135,9 @@ class Slates:
         held = self.features[np.maximum(picked, 0)] * there[:, :, None]
         mean = held.sum(axis=1) / np.maximum(sizes, 1)[:, None]
         variance = np.einsum("ij,jk,ik->i", mean, self.belief.common, mean)
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0)) * np.maximum(1.0 + self.rho * (sizes - 1), 0.05))
+        company = np.maximum(1.0 + self.rho * (sizes - 1), 0.05)
+        more = self.belief.company_std * np.maximum(sizes - 1, 0)
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0) * company**2 + more**2))
 
 
 def slates_of(
@@ -220,13 +224,16 @@ def shortfall(state: State, kind: str) -> float:
 def _best(slates: Slates, state: State) -> tuple[str, list[int], float, float]:
     """Kind, places and value of the best known slate, and the value of the nearest."""
     mean, rho = slates.belief.mean[None, :], np.asarray([slates.rho])
+    kappa = np.asarray([slates.belief.company])
     picked = slates.drawn(mean)
-    values = slates.values(picked, mean, rho)[0]
+    values = slates.values(picked, mean, rho, kappa)[0]
     size = int(values.argmax()) + 1
     learned = float(values[size - 1]) + shortfall(state, "learned")
     near = slates.near()
     held = int((near >= 0).sum())
-    nearest = float(slates.values(near[None, :], mean, rho)[0, held - 1]) + shortfall(state, "similarity")
+    nearest = float(slates.values(near[None, :], mean, rho, kappa)[0, held - 1]) + shortfall(
+        state, "similarity"
+    )
     if nearest >= learned:
         return "similarity", [int(place) for place in near[:held]], nearest, nearest
     return "learned", [int(place) for place in picked[0, :size]], learned, nearest
@@ -250,21 +257,23 @@ class _Draws:
         noise = rng.standard_normal((count, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
         rho = slates.rho + _CURIOSITY * state.posterior.hyper.rho_std * rng.standard_normal(count)
+        kappa = belief.company + _CURIOSITY * belief.company_std * rng.standard_normal(count)
         self._tried = slates.drawn(scores)
         means = np.broadcast_to(belief.mean, scores.shape)
-        values = slates.values(self._tried, means, rho)
+        values = slates.values(self._tried, means, rho, kappa)
         self._tried_sizes = values.argmax(axis=1) + 1
         rows, last = np.arange(count), self._tried_sizes - 1
-        self._tried_worth = slates.values(self._tried, means, np.full(count, slates.rho))[rows, last]
+        sure = np.full(count, slates.rho), np.full(count, belief.company)
+        self._tried_worth = slates.values(self._tried, means, *sure)[rows, last]
         self._tried_worth = self._tried_worth + shortfall(state, "explored")
-        hoped = slates.values(self._tried, scores, rho)[rows, last]
+        hoped = slates.values(self._tried, scores, rho, kappa)[rows, last]
         caution = _CAUTION * slates.common_std(self._tried, self._tried_sizes)
         cost = np.maximum(0.0, max(value, 0.0) - self._tried_worth + caution)
         self._explores = (hoped > 0) & (cost <= allowance(state))
         self._cost = np.where(self._explores, cost, 0.0)
         padded = np.asarray([best + [-1] * (slates.k - len(best))])
-        sure = slates.common_std(padded, np.asarray([len(best)]))[0]
-        self._shows = value + _DOUBT_OF_COMMON * sure * rng.standard_normal(count) > 0
+        unsure = slates.common_std(padded, np.asarray([len(best)]))[0]
+        self._shows = value + _DOUBT_OF_COMMON * unsure * rng.standard_normal(count) > 0
         self._best, self._value, self._kind = padded[0], value, kind
         there = np.arange(slates.k)[None, :] < self._tried_sizes[:, None]
         # Where the draw comes to the best known slate, nothing was explored.

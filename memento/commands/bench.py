@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from memento.bench.agents import Plan, Result
     from memento.bench.simulation import How
 
-_IN_WORLDS = "none,similarity,kernel,oracle"
-_ON_DATASETS = "none,similarity,kernel"
+_IN_WORLDS = "none,similarity,auto,oracle"
+_ON_DATASETS = "none,similarity,auto"
 _FEWEST = 8  # tasks of which some will be held out
 
 

@@ -4,7 +4,7 @@ everything that is learned is a function of it.
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -241,32 +241,8 @@ _slots = select(
     retrievals.c.propensity,
     retrievals.c.used,
 )
-_PLAIN_COLUMNS = (
-    "run_id",
-    "namespace",
-    "number",
-    "learn",
-    "policy",
-    "arm",
-    "arm_propensity",
-    "stop_propensity",
-    "slate_propensity",
-    "empty_propensity",
-    "explored",
-    "expected",
-    "without",
-    "without_std",
-    "spent",
-    "gained",
-    "usual_cosine",
-    "use_is",
-    "status",
-    "models",
-    "usage",
-    "cost",
-    "started_at",
-    "seconds",
-)
+_WRITTEN_APART = {"vector", "task", "candidates", "shown", "plan", "trajectory", "answer"}
+_PLAIN_COLUMNS = tuple(f.name for f in fields(RunRecord) if f.name not in _WRITTEN_APART)
 
 
 def vector_bytes(vector: Vector) -> bytes:

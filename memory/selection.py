@@ -1,7 +1,7 @@
 """What was chosen for one task, and the ledger's record of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 import numpy as np
@@ -51,24 +51,7 @@ class Selection:
     vector: Vector
 
 
-PLAIN = (
-    "run_id",
-    "number",
-    "namespace",
-    "policy",
-    "arm",
-    "arm_propensity",
-    "stop_propensity",
-    "slate_propensity",
-    "empty_propensity",
-    "explored",
-    "expected",
-    "without",
-    "without_std",
-    "spent",
-    "gained",
-    "usual_cosine",
-)
+PLAIN = tuple(f.name for f in fields(Selection) if f.name not in {"cases", "candidates", "vector"})
 """The fields of a selection that are plain values, under the names that they have in the ledger."""
 
 

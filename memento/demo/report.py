@@ -86,7 +86,7 @@ def draw(results: Sequence[Result], file: Path) -> bool:
         length = min(len(curve) for curve in curves)
         mean = [fmean(curve[i] for curve in curves) for i in range(length)]
         steps = range(1, length + 1)
-        label = f"{arm} ({last:.0%} in the last third)"
+        label = f"{arm}: {last:.0%}"
         axes.plot(steps, mean, label=label, color=colors[arm], linewidth=2)
         if len(curves) > 1:
             low, high = ([pick(curve[i] for curve in curves) for i in range(length)] for pick in (min, max))
@@ -101,7 +101,8 @@ def draw(results: Sequence[Result], file: Path) -> bool:
     )
     axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
     axes.grid(alpha=0.3)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False)
+    title = "success in the last third"
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False, title=title)
     figure.tight_layout()
     figure.savefig(file)
     plt.close(figure)

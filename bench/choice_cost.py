@@ -17,7 +17,7 @@ from sqlalchemy import insert
 
 from memento.bench.worlds import question_vectors
 from memento.memory import Case, CaseBank, build_policy
-from memento.memory.components import directions
+from memento.memory.components import components, directions
 from memento.memory.schema import retrievals, rewards, runs
 
 _CASES = 700
@@ -30,7 +30,7 @@ def fill(bank: CaseBank, outcomes: int) -> list[str]:
     vectors, rng = question_vectors(), np.random.default_rng(0)
     cases = [Case.from_demonstration(task=f"case {number}") for number in range(_CASES)]
     ids = bank.add_many(cases, vectors[:_CASES])
-    looks = [row.astype(np.float16).tobytes() for row in directions(vectors[:_CASES])]
+    looks = [row.astype(np.float16).tobytes() for row in directions(components(vectors[:_CASES]))]
     tasks = vectors[rng.integers(_CASES, len(vectors), outcomes)]
     for start in range(0, outcomes, _CHUNK):
         _fill_chunk(bank, range(start, min(start + _CHUNK, outcomes)), ids, looks, tasks, rng)

@@ -46,7 +46,8 @@ class Before:
 
     def belief(self, candidates: Sequence[Candidate], usual: float) -> Believed:
         """What is believed of the candidates, whose mean cosine to the task is `usual`."""
-        looks = directions(np.stack([candidate.vector for candidate in candidates])).astype(np.float32)
+        vectors = np.stack([candidate.vector for candidate in candidates])
+        looks = directions(components(vectors)).astype(np.float32)
         similarities = np.asarray([candidate.similarity for candidate in candidates], np.float64)
         doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
         match = np.asarray(looks @ self.direction, np.float64)
@@ -82,7 +83,7 @@ class AdvantageQ:
         """What the runs before this one teach of a task."""
         fold = self._folds.setdefault(namespace, Fold(self._ledger, namespace))
         parts = components(task[None, :])
-        direction = directions(task[None, :])[0].astype(np.float32)
+        direction = directions(parts)[0].astype(np.float32)
         return Before(fold.at(number), direction, parts[0, :TASK_PARTS])
 
     def evaluate(self, task: Vector, candidates: Sequence[Candidate], outcomes: Outcomes) -> QValues:

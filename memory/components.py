@@ -24,9 +24,8 @@ def components(vectors: Vectors) -> Floats:
     return np.asarray((vectors - mean) @ axes, dtype=np.float64)
 
 
-def directions(vectors: Vectors) -> Floats:
-    """The components scaled to unit length, shape (vectors, 48)."""
-    parts = components(vectors)
+def directions(parts: Floats) -> Floats:
+    """Components scaled to unit length, of the same shape."""
     return np.asarray(parts / np.maximum(np.linalg.norm(parts, axis=1, keepdims=True), 1e-12))
 
 

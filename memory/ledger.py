@@ -15,7 +15,7 @@ from sqlalchemy import Connection, RowMapping, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
-from memento.memory.components import directions
+from memento.memory.components import components, directions
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
@@ -268,7 +268,11 @@ def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
     rows = []
     for slot in run.shown:
         vector, tools, doubt = marks.get(slot.case_id, (None, (), None))
-        looks = None if vector is None else directions(unit(vector)[None, :])[0].astype(np.float16).tobytes()
+        looks = (
+            None
+            if vector is None
+            else directions(components(unit(vector)[None, :]))[0].astype(np.float16).tobytes()
+        )
         rows.append(
             {
                 "run_id": run.run_id,

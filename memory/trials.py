@@ -17,7 +17,7 @@ from sqlalchemy import select
 
 from memento.memory import credit
 from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
-from memento.memory.components import COMPONENTS, components
+from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.ledger import Ledger
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
@@ -191,7 +191,7 @@ def trials_of(rows: Sequence[Run], *, guarded: bool) -> Trials:
     dimensions = rows[0].vector.size if rows else COMPONENTS
     vectors = np.stack([row.vector for row in rows]) if rows else np.zeros((0, dimensions), np.float32)
     parts = components(vectors)
-    tasks = (parts / np.maximum(np.linalg.norm(parts, axis=1, keepdims=True), 1e-12)).astype(np.float32)
+    tasks = directions(parts).astype(np.float32)
     slots, places, shares = [], [], []
     for place, row in enumerate(rows):
         said = row.use_is == "said" and guarded

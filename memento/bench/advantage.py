@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.bench.worlds import MOST_SHOWN, World, components
+from memento.bench.worlds import MOST_SHOWN, World
+from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.slate import CANDIDATES, FLOOR
 
 Floats = NDArray[np.float64]
 
 _NOISE = 0.21
 _TASK = 24  # components of the task in b(s)
-_PAIR = 48  # components in z
 _KEPT = 4096  # the newest pairs that k reads
 _TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
 _KERNEL_STRENGTH = 3 * np.exp(-3.6)
@@ -38,8 +38,8 @@ _PRIOR_STD = np.r_[0.5, np.full(_TASK, 0.06), 0.15, 0.6, 0.3, 0.5, 0.5, 0.3]
 class _Pairs:
     """The newest (task, case) pairs with what their runs left unexplained."""
 
-    tasks: Floats = field(default_factory=lambda: np.zeros((_KEPT, _PAIR)))
-    cases: Floats = field(default_factory=lambda: np.zeros((_KEPT, _PAIR)))
+    tasks: Floats = field(default_factory=lambda: np.zeros((_KEPT, COMPONENTS)))
+    cases: Floats = field(default_factory=lambda: np.zeros((_KEPT, COMPONENTS)))
     left: Floats = field(default_factory=lambda: np.zeros(_KEPT))
     shares: Floats = field(default_factory=lambda: np.zeros(_KEPT))
     count: int = 0
@@ -74,8 +74,9 @@ class AdvantageArm:
     def __init__(self, world: World) -> None:
         self._world = world
         self._rng = np.random.default_rng([world.seed, 99])
-        self._task_parts = components(world.tasks, _TASK)
-        self._tasks, self._cases = _directions(world.tasks), _directions(world.cases)
+        parts = components(world.tasks)
+        self._task_parts = parts[:, :_TASK]
+        self._tasks, self._cases = directions(parts), directions(components(world.cases))
         self._precision = np.diag(_NOISE / _PRIOR_STD**2)
         self._target = self._precision @ _PRIOR_MEAN
         self._own_sum = np.zeros(len(world.cases))
@@ -173,9 +174,3 @@ class AdvantageArm:
 
     def _mean(self) -> Floats:
         return np.asarray(np.linalg.solve(self._precision, self._target))
-
-
-def _directions(vectors: NDArray[np.float32]) -> Floats:
-    """z: the first 48 whitened components, at unit length."""
-    parts = components(vectors, _PAIR)
-    return np.asarray(parts / np.linalg.norm(parts, axis=1, keepdims=True))

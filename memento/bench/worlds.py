@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.errors import UsageError
+from memento.memory.components import components
 from memento.memory.embeddings import unit
 
 Vectors = NDArray[np.float32]
@@ -199,24 +200,9 @@ def _near(vectors: Vectors, rng: np.random.Generator) -> Vectors:
     return unit(vectors + 0.33 * unit(noise))
 
 
-@cache
-def _whitening() -> tuple[Vectors, Vectors]:
-    """The questions' mean, and the map to their principal components with unit variance."""
-    pool = question_vectors()
-    mean = pool.mean(axis=0)
-    _, scales, axes = np.linalg.svd(pool - mean, full_matrices=False)
-    return mean, np.asarray(axes.T / scales * np.sqrt(len(pool)), np.float32)
-
-
-def components(vectors: Vectors, count: int = _COMPONENTS) -> Floats:
-    """The vectors' first whitened components under the public questions, shape (vectors, count)."""
-    mean, axes = _whitening()
-    return np.asarray((vectors - mean) @ np.ascontiguousarray(axes[:, :count]), dtype=np.float64)
-
-
 def _groups(vectors: Vectors, prototypes: Floats) -> Floats:
     """Soft memberships in the hidden groups, of unit length, shape (vectors, groups)."""
-    logits = 1.2 * components(vectors) @ prototypes
+    logits = 1.2 * components(vectors)[:, :_COMPONENTS] @ prototypes
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shares / np.linalg.norm(shares, axis=1, keepdims=True))
 
@@ -260,7 +246,7 @@ def _hubs(cosines: Vectors, share: float, rng: np.random.Generator) -> NDArray[n
 def _base(tasks: Vectors, rng: np.random.Generator) -> Floats:
     """b(s): some kinds of question are harder than others."""
     slope = rng.standard_normal(_COMPONENTS) / np.sqrt(_COMPONENTS)
-    return np.asarray(np.clip(0.4 + 0.12 * components(tasks) @ slope, 0.05, 0.9))
+    return np.asarray(np.clip(0.4 + 0.12 * components(tasks)[:, :_COMPONENTS] @ slope, 0.05, 0.9))
 
 
 def _attention(rng: np.random.Generator, *, adds: bool) -> Floats:

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from memento.errors import UsageError
 from memento.settings import Settings, default_models, load_settings
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from memento.graph import Agent, Context, Evaluator
     from memento.memory import CaseBank, Policy
-    from memento.tools import ToolStatus
+    from memento.tools import ToolConfig, ToolStatus
 
 
 def build_graph(
@@ -47,7 +47,7 @@ def build_graph(
         defaults=context,
         model=model,
         policy=_policies(chosen, bank),
-        tools=list(ready_tools(chosen) if tools is None else tools),
+        tools=list(_own_tools(chosen) if tools is None else tools),
         evaluate=default_evaluator(evaluator, model),
     )
     return compile_agent(parts, checkpointer)
@@ -118,18 +118,30 @@ def built_in_status(settings: Settings) -> "list[ToolStatus]":
     """The built-in tools with their state, the absent ones too."""
     from memento.tools import tool_status
 
-    return tool_status(**_tool_options(settings))
+    return tool_status(_tool_config(settings))
 
 
 def ready_tools(settings: Settings) -> "list[BaseTool]":
     """The built-in tools that can be used here."""
     from memento.tools import builtin_tools
 
-    return builtin_tools(**_tool_options(settings))
+    return builtin_tools(_tool_config(settings))
 
 
-def _tool_options(settings: Settings) -> dict[str, Any]:
-    return {"files": list(settings.files), "tavily_api_key": os.environ.get("TAVILY_API_KEY") or None}
+def _own_tools(settings: Settings) -> "list[BaseTool]":
+    """What an agent has that is given no tools: a small model has no room for many."""
+    from memento.tools import basic_tools
+
+    return basic_tools(_tool_config(settings)) if settings.executor == "local" else ready_tools(settings)
+
+
+def _tool_config(settings: Settings) -> "ToolConfig":
+    from pydantic import SecretStr
+
+    from memento.tools import ToolConfig
+
+    key = os.environ.get("TAVILY_API_KEY")
+    return ToolConfig(files=settings.files, tavily_api_key=SecretStr(key) if key else None)
 
 
 def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":

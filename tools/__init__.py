@@ -6,20 +6,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memento.tools.arithmetic import arithmetic_tools
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.dates import dates_tools
-from memento.tools.search import NAME, NEEDS, WebSearchArgs, search_tools
+from memento.tools.search import search_tools
 from memento.tools.tables import tables_tools
 from memento.tools.text import text_tools
 from memento.tools.units import units_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
+    from collections.abc import Callable
 
     from langchain_core.tools import BaseTool
-    from pydantic import SecretStr
 
-__all__ = ["ToolStatus", "builtin_tools", "tool_status"]
+__all__ = ["Offer", "ToolConfig", "ToolStatus", "basic_tools", "builtin_tools", "tool_status"]
+
+# A family is one file: a function from what tools are given to what it offers.
+_BASIC: tuple[Callable[[ToolConfig], list[Offer]], ...] = (
+    arithmetic_tools,
+    units_tools,
+    dates_tools,
+    text_tools,
+    tables_tools,
+    search_tools,
+)
+_FAMILIES = (*_BASIC,)
 
 
 @dataclass(frozen=True)
@@ -30,36 +40,20 @@ class ToolStatus:
     args: dict[str, Any]  # JSON schema of its arguments
 
 
-def builtin_tools(
-    files: Sequence[Path],
-    tavily_api_key: SecretStr | str | None = None,
-    tavily_base_url: str | None = None,
-) -> list[BaseTool]:
-    """The tools that are ready, in an order that does not change. `files`: the folders that they may read."""
-    key = _secret(tavily_api_key)
-    return [
-        *arithmetic_tools(),
-        *units_tools(),
-        *dates_tools(),
-        *text_tools(),
-        *tables_tools(files),
-        *(search_tools(key, tavily_base_url) if key else ()),
-    ]
+def builtin_tools(config: ToolConfig) -> list[BaseTool]:
+    """The tools that are ready, in an order that does not change."""
+    return [offer.tool for family in _FAMILIES for offer in family(config) if not offer.needs]
 
 
-def tool_status(
-    files: Sequence[Path],
-    tavily_api_key: SecretStr | str | None = None,
-    tavily_base_url: str | None = None,
-) -> list[ToolStatus]:
+def basic_tools(config: ToolConfig) -> list[BaseTool]:
+    """Those of the ready tools that are soon described, which is what a small model has room for."""
+    return [offer.tool for family in _BASIC for offer in family(config) if not offer.needs]
+
+
+def tool_status(config: ToolConfig) -> list[ToolStatus]:
     """Every built-in tool, also those that still need something."""
-    ready = builtin_tools(files, tavily_api_key, tavily_base_url)
-    status = [ToolStatus(tool.name, ready=True, needs="", args=tool.get_input_jsonschema()) for tool in ready]
-    if not _secret(tavily_api_key):
-        status.append(ToolStatus(NAME, ready=False, needs=NEEDS, args=WebSearchArgs.model_json_schema()))
-    return status
-
-
-def _secret(value: SecretStr | str | None) -> str:
-    text = value if isinstance(value, str) or value is None else value.get_secret_value()
-    return (text or "").strip()
+    return [
+        ToolStatus(offer.tool.name, not offer.needs, offer.needs, offer.tool.get_input_jsonschema())
+        for family in _FAMILIES
+        for offer in family(config)
+    ]

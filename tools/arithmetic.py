@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
 from memento.tools import _symbolic
 from memento.tools._notation import to_python
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import make_tool, run_worker, shorten
 
 SECONDS = 10.0
@@ -54,5 +55,5 @@ def _in_own_process(source: str) -> str:
     return str(answer["result"])
 
 
-def arithmetic_tools() -> list[BaseTool]:
-    return [make_tool(calculate, CalculateArgs)]
+def arithmetic_tools(_config: ToolConfig) -> list[Offer]:
+    return [Offer(make_tool(calculate, CalculateArgs))]

@@ -8,9 +8,10 @@ import re
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ToolException
 from pydantic import BaseModel, BeforeValidator, Field
 
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import make_tool
 
 MAX_LENGTH = 400
@@ -263,10 +264,10 @@ def _plain(value: Fraction) -> str:
     return f"{float(value):.12g}"
 
 
-def dates_tools() -> list[BaseTool]:
+def dates_tools(_config: ToolConfig) -> list[Offer]:
     return [
-        make_tool(days_between, DaysBetweenArgs),
-        make_tool(add_to_date, AddToDateArgs),
-        make_tool(weekday, WeekdayArgs),
-        make_tool(duration, DurationArgs),
+        Offer(make_tool(days_between, DaysBetweenArgs)),
+        Offer(make_tool(add_to_date, AddToDateArgs)),
+        Offer(make_tool(weekday, WeekdayArgs)),
+        Offer(make_tool(duration, DurationArgs)),
     ]

@@ -6,12 +6,12 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from langchain_core.tools import BaseTool, ToolException
-from pydantic import BaseModel, Field, SecretStr
+from langchain_core.tools import ToolException
+from pydantic import BaseModel, Field
 
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import make_tool, shorten
 
-NAME = "web_search"
 NEEDS = "set TAVILY_API_KEY"
 SECONDS = 30.0
 MAX_QUERY = 400
@@ -34,8 +34,8 @@ _MESSAGES = {  # by the name of what tavily or httpx raises; their own texts may
 }
 
 
-def search_tools(api_key: SecretStr | str, base_url: str | None = None) -> list[BaseTool]:
-    key = api_key.get_secret_value() if isinstance(api_key, SecretStr) else api_key
+def search_tools(config: ToolConfig) -> list[Offer]:
+    key = config.tavily_api_key.get_secret_value().strip() if config.tavily_api_key else ""
 
     async def search(query: str, max_results: int = 5) -> str:
         if not query.strip() or len(query) > MAX_QUERY:
@@ -47,7 +47,7 @@ def search_tools(api_key: SecretStr | str, base_url: str | None = None) -> list[
             # The client's own time limit is for each read; this one is for the whole.
             async with (
                 asyncio.timeout(SECONDS),
-                AsyncTavilyClient(api_key=key, api_base_url=base_url) as client,
+                AsyncTavilyClient(api_key=key, api_base_url=config.tavily_base_url) as client,
             ):
                 reply = await client.search(query.strip(), max_results=count, timeout=SECONDS)
         except Exception as error:  # noqa: BLE001
@@ -66,7 +66,7 @@ def search_tools(api_key: SecretStr | str, base_url: str | None = None) -> list[
         with ThreadPoolExecutor(max_workers=1) as pool:
             return pool.submit(asyncio.run, search(query, max_results)).result()
 
-    return [make_tool(web_search, WebSearchArgs, search)]
+    return [Offer(make_tool(web_search, WebSearchArgs, search), "" if key else NEEDS)]
 
 
 def _shown(reply: Any, count: int) -> str:

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
 from memento.tools import _tables_worker
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import format_number, hide_paths, make_tool, run_worker, shorten
 
 if TYPE_CHECKING:
@@ -92,9 +93,9 @@ class DescribeTablesArgs(BaseModel):
     pass
 
 
-def tables_tools(files: Sequence[Path]) -> list[BaseTool]:
-    """The tools over the data files in these folders (a file may be named too)."""
-    roots = tuple(files)
+def tables_tools(config: ToolConfig) -> list[Offer]:
+    """The tools over the data files in the folders that may be read (a file may be named too)."""
+    roots = config.files
 
     def query_tables(sql: str) -> str:
         """Answer a question about data files with one SQL SELECT; each file is a table named after it.
@@ -111,7 +112,10 @@ def tables_tools(files: Sequence[Path]) -> list[BaseTool]:
         """
         return _describe(roots)
 
-    return [make_tool(query_tables, QueryTablesArgs), make_tool(describe_tables, DescribeTablesArgs)]
+    return [
+        Offer(make_tool(query_tables, QueryTablesArgs)),
+        Offer(make_tool(describe_tables, DescribeTablesArgs)),
+    ]
 
 
 def find_tables(roots: Sequence[Path]) -> list[DataFile]:

@@ -7,9 +7,10 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ToolException
 from pydantic import BaseModel, BeforeValidator, Field
 
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import make_tool, shorten
 
 if TYPE_CHECKING:
@@ -146,5 +147,8 @@ _MEASURES: dict[str, Callable[[str], int | str]] = {
 }
 
 
-def text_tools() -> list[BaseTool]:
-    return [make_tool(text_measure, TextMeasureArgs), make_tool(count_occurrences, CountOccurrencesArgs)]
+def text_tools(_config: ToolConfig) -> list[Offer]:
+    return [
+        Offer(make_tool(text_measure, TextMeasureArgs)),
+        Offer(make_tool(count_occurrences, CountOccurrencesArgs)),
+    ]

@@ -10,9 +10,10 @@ import threading
 from fractions import Fraction
 from typing import Any
 
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
+from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import format_number, make_tool
 
 MAX_LENGTH = 80
@@ -225,5 +226,5 @@ def _explained(error: Exception, from_text: str, to_text: str) -> str:
     )
 
 
-def units_tools() -> list[BaseTool]:
-    return [make_tool(convert_units, ConvertArgs)]
+def units_tools(_config: ToolConfig) -> list[Offer]:
+    return [Offer(make_tool(convert_units, ConvertArgs))]

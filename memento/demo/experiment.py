@@ -14,7 +14,7 @@ from memento.errors import UsageError
 from memento.memory import Case, CaseBank, Step, ToolCall
 from memento.memory.embeddings import CachedEncoder, MiniLM
 from memento.settings import Settings
-from memento.tools import builtin_tools
+from memento.tools import ToolConfig, basic_tools
 
 if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
@@ -26,6 +26,7 @@ Arm = Literal["no memory", "frozen seeds", "learning"]
 ARMS: tuple[Arm, ...] = ("no memory", "frozen seeds", "learning")
 
 RESULTS = "results.jsonl"
+DEMO_FILES = ToolConfig(files=(SALES_CSV.parent,))
 
 # The same for every arm, whatever the environment says. A plan in the families has at most two subtasks.
 CAPS: dict[str, Any] = {
@@ -93,7 +94,7 @@ def read_results(folders: Sequence[Path]) -> list[Result]:
 
 def demonstration(family: Family) -> Case:
     """A family's one seed case."""
-    return worked_case(seed_task(family), builtin_tools(files=[SALES_CSV.parent]))
+    return worked_case(seed_task(family), basic_tools(DEMO_FILES))
 
 
 def worked_case(task: DemoTask, tools: "Sequence[BaseTool]") -> Case:
@@ -131,7 +132,7 @@ def _agent(home: Path, arm: Arm, seed: int, encoder: CachedEncoder, stack: ExitS
     settings = Settings(
         planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **CAPS, **_HOW[arm]
     )
-    return build_graph(settings=settings, bank=bank)
+    return build_graph(settings=settings, tools=basic_tools(DEMO_FILES), bank=bank)
 
 
 def _run_task(agent: "Agent", task: DemoTask, *, seed: int, number: int, arm: Arm) -> Result:

@@ -11,10 +11,10 @@ from typing import Any
 from langchain_core.tools import BaseTool
 
 from memento.demo import families, families_second
-from memento.demo.experiment import worked_case
-from memento.demo.families import SALES_CSV, DemoStep, DemoTask, Family, new_task
+from memento.demo.experiment import DEMO_FILES, worked_case
+from memento.demo.families import DemoStep, DemoTask, Family, new_task
 from memento.memory import Case
-from memento.tools import builtin_tools
+from memento.tools import basic_tools
 
 GOOD = 3
 """Good cases a family, beside one that misleads."""
@@ -190,7 +190,7 @@ SETS: Mapping[str, TaskSet] = {
     "demo": TaskSet(
         "demo",
         _lures(families.FAMILIES, _DEMO_LURES),
-        lambda: builtin_tools(files=[SALES_CSV.parent]),
+        lambda: basic_tools(DEMO_FILES),
     ),
     "second": TaskSet(
         "second",

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from memento.demo.experiment import DEMO_FILES
 from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, Family, draw_tasks, number_text, seed_task
 from memento.demo.make_sales import COLUMNS, sales_text
 from memento.evaluators import normalize, same_number
-from memento.tools import builtin_tools
+from memento.tools import basic_tools
 
 KINDS = {"arithmetic", "percentages", "units", "dates", "text", "sales"}
 BY_NAME = {family.name: family for family in FAMILIES}
@@ -140,7 +141,7 @@ def test_the_sales_table_is_consistent() -> None:
 
 @pytest.fixture(scope="module")
 def tools() -> dict[str, Any]:
-    return {tool.name: tool for tool in builtin_tools(files=[SALES_CSV.parent])}
+    return {tool.name: tool for tool in basic_tools(DEMO_FILES)}
 
 
 @EACH_FAMILY

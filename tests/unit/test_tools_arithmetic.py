@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
-from memento.tools import arithmetic, builtin_tools
+from memento.tools import ToolConfig, arithmetic, basic_tools
 
-TOOL = next(tool for tool in builtin_tools([]) if tool.name == "calculate")
+TOOL = next(tool for tool in basic_tools(ToolConfig()) if tool.name == "calculate")
 
 
 def calculate(expression: str) -> str:

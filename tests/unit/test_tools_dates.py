@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
-from memento.tools import builtin_tools
+from memento.tools import ToolConfig, basic_tools
 
-TOOLS = {tool.name: tool for tool in builtin_tools([])}
+TOOLS = {tool.name: tool for tool in basic_tools(ToolConfig())}
 
 
 def call(name: str, **arguments: Any) -> str:

@@ -9,7 +9,8 @@ import pytest
 from langchain_core.tools import BaseTool, ToolException
 from pydantic import SecretStr
 
-from memento.tools import builtin_tools
+from memento.tools import ToolConfig
+from memento.tools.search import search_tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +63,7 @@ def stub() -> Iterator[Stub]:
 
 
 def search_tool(base_url: str) -> BaseTool:
-    return builtin_tools([], SecretStr(KEY), base_url)[-1]
+    return search_tools(ToolConfig(tavily_api_key=SecretStr(KEY), tavily_base_url=base_url))[0].tool
 
 
 RESULTS = [

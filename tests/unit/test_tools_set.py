@@ -15,9 +15,10 @@ from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import SecretStr
 
-from memento.tools import builtin_tools, tool_status
+from memento.tools import ToolConfig, builtin_tools, tool_status
 from memento.tools.limits import hide_paths, run_worker, shorten
 
+WITH_KEY = ToolConfig(tavily_api_key=SecretStr("key"))
 NAMES = [
     "calculate",
     "convert_units",
@@ -34,19 +35,19 @@ NAMES = [
 
 
 def test_order_and_readiness() -> None:
-    assert [tool.name for tool in builtin_tools([], "key")] == NAMES
-    assert [tool.name for tool in builtin_tools([])] == NAMES[:-1]
-    for key in (None, "", " ", SecretStr("")):
-        status = tool_status([], key)
+    assert [tool.name for tool in builtin_tools(WITH_KEY)] == NAMES
+    assert [tool.name for tool in builtin_tools(ToolConfig())] == NAMES[:-1]
+    for key in (None, SecretStr(""), SecretStr(" ")):
+        status = tool_status(ToolConfig(tavily_api_key=key))
         assert [item.name for item in status] == NAMES
         assert [item.name for item in status if not item.ready] == ["web_search"]
         assert status[-1].needs == "set TAVILY_API_KEY"
-    ready = tool_status([], SecretStr("key"))
+    ready = tool_status(WITH_KEY)
     assert all(item.ready and item.needs == "" for item in ready)
     assert ready[-1].args == status[-1].args
 
 
-@pytest.mark.parametrize("tool", builtin_tools([], "key"), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", builtin_tools(WITH_KEY), ids=lambda tool: tool.name)
 def test_each_is_described_for_a_model(tool: BaseTool) -> None:
     sent = json.dumps(convert_to_openai_tool(tool))
     assert f"Example: {tool.name}(" in tool.description
@@ -72,7 +73,7 @@ def test_each_is_described_for_a_model(tool: BaseTool) -> None:
 async def test_the_examples_are_true_and_stray_arguments_do_no_harm(
     name: str, arguments: dict[str, object]
 ) -> None:
-    tool = next(tool for tool in builtin_tools([]) if tool.name == name)
+    tool = next(tool for tool in builtin_tools(ToolConfig()) if tool.name == name)
     result = tool.invoke({**arguments, "stray": "value"})
     assert await tool.ainvoke(arguments) == result
     assert f" gives {result}" in tool.description
@@ -80,7 +81,7 @@ async def test_the_examples_are_true_and_stray_arguments_do_no_harm(
     assert f"{name}({written})" in tool.description
 
 
-@pytest.mark.parametrize("tool", builtin_tools([], "key"), ids=lambda tool: tool.name)
+@pytest.mark.parametrize("tool", builtin_tools(WITH_KEY), ids=lambda tool: tool.name)
 async def test_missing_and_wrong_arguments_are_tool_exceptions(tool: BaseTool) -> None:
     required = tool.get_input_jsonschema().get("required", [])
     if not required:
@@ -93,9 +94,10 @@ async def test_missing_and_wrong_arguments_are_tool_exceptions(tool: BaseTool) -
 
 def test_building_the_tools_loads_nothing_heavy() -> None:
     script = (
-        "import sys; from memento.tools import builtin_tools, tool_status; builtin_tools([], 'key');"
+        "import sys; from memento.tools import ToolConfig, builtin_tools, tool_status;"
+        "builtin_tools(ToolConfig());"
         "heavy = ('sympy', 'pint', 'duckdb', 'pandas', 'tavily', 'numpy', 'graph', 'tools', 'memory');"
-        "tool_status([]); print([name for name in heavy if name in sys.modules])"
+        "tool_status(ToolConfig()); print([name for name in heavy if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
@@ -151,5 +153,5 @@ def test_a_worker_that_does_not_end(tmp_path: Path) -> None:
 
 
 def test_docstrings_of_tools_are_what_a_model_sees() -> None:
-    for tool in builtin_tools([], "key"):
+    for tool in builtin_tools(WITH_KEY):
         assert inspect.cleandoc(tool.description) == tool.description

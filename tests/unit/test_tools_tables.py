@@ -8,7 +8,7 @@ import openpyxl
 import pytest
 from langchain_core.tools import BaseTool, ToolException
 
-from memento.tools import builtin_tools, tables
+from memento.tools import ToolConfig, basic_tools, tables
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,7 +59,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, outside: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def tools(data: Path) -> dict[str, BaseTool]:
-    return {tool.name: tool for tool in builtin_tools([data])}
+    return {tool.name: tool for tool in basic_tools(ToolConfig(files=(data,)))}
 
 
 @pytest.fixture
@@ -207,20 +207,30 @@ def test_memory_and_time_are_limited(query: Any, monkeypatch: pytest.MonkeyPatch
 
 
 async def test_async_and_a_single_file(data: Path) -> None:
-    tools = {tool.name: tool for tool in builtin_tools([data / "sales.csv", data / "missing"])}
+    tools = {
+        tool.name: tool
+        for tool in basic_tools(
+            ToolConfig(
+                files=(
+                    data / "sales.csv",
+                    data / "missing",
+                )
+            )
+        )
+    }
     assert await tools["query_tables"].ainvoke({"sql": "SHOW TABLES"}) == "sales"
     assert await tools["query_tables"].ainvoke({"sql": "SELECT max(region) FROM sales"}) == "south"
 
 
 def test_no_files(tmp_path: Path) -> None:
-    tools = {tool.name: tool for tool in builtin_tools([tmp_path])}
+    tools = {tool.name: tool for tool in basic_tools(ToolConfig(files=(tmp_path,)))}
     assert tools["describe_tables"].invoke({}).startswith("there are no data files")
     with pytest.raises(ToolException, match="There are no tables"):
         tools["query_tables"].invoke({"sql": "SELECT * FROM sales"})
 
 
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
-    tool = next(tool for tool in builtin_tools([tmp_path]) if tool.name == "query_tables")
+    tool = next(tool for tool in basic_tools(ToolConfig(files=(tmp_path,))) if tool.name == "query_tables")
     for number in ("1", "2"):
         (tmp_path / "t.csv").write_text(f"a\n{number}\n")
         assert tool.invoke({"sql": "SELECT a FROM t"}) == number

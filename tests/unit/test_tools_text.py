@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
-from memento.tools import builtin_tools
+from memento.tools import ToolConfig, basic_tools
 from memento.tools.limits import OUTPUT_CHARACTERS
 from memento.tools.text import MAX_TEXT, Measure
 
-TOOLS = {tool.name: tool for tool in builtin_tools([])}
+TOOLS = {tool.name: tool for tool in basic_tools(ToolConfig())}
 SAMPLE = "Hello world. Dr. Smith isn't here! Is 3.5 enough?\nHello, state-of-the-art"
 
 

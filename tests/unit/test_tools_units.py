@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.tools import ToolException
 
-from memento.tools import builtin_tools
+from memento.tools import ToolConfig, basic_tools
 
-TOOL = next(tool for tool in builtin_tools([]) if tool.name == "convert_units")
+TOOL = next(tool for tool in basic_tools(ToolConfig()) if tool.name == "convert_units")
 
 
 def convert(value: float, from_unit: str, to_unit: str) -> str:

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from filelock import FileLock, Timeout
 
+from memento.memory.database import open_engine
 from memento.memory.errors import HomeInUseError, UsageError
-from memento.memory.schema import open_engine
+from memento.memory.migrate import bring_up_to_date
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
+
+LEDGER = "ledger.sqlite3"
 
 
 class Home:
@@ -32,7 +35,12 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.engine = open_engine(path / "ledger.sqlite3")
+        self.engine = open_engine(path / LEDGER)
+        try:
+            bring_up_to_date(self.engine, path / LEDGER)
+        except BaseException:
+            self.engine.dispose()
+            raise
         self.reader = self.engine.execution_options(reads=True)
         """The same database, for transactions that only read: they wait for no writer."""
         self._users = 0
@@ -150,7 +158,7 @@ class Home:
 def _usable_folder(path: Path, *, create: bool) -> Path:
     try:
         path = path.expanduser()
-        missing = not create and not (path / "ledger.sqlite3").is_file()
+        missing = not create and not (path / LEDGER).is_file()
         if not missing:
             path.mkdir(parents=True, exist_ok=True)
         folder = path.resolve(strict=not missing)

@@ -1,16 +1,9 @@
-"""The ledger's tables, and how its database is opened."""
-
-import sqlite3
-from pathlib import Path
-from typing import Any
+"""The ledger's tables. memory/migrate.py brings older ones up to them."""
 
 from sqlalchemy import (
     JSON,
-    URL,
     Boolean,
     Column,
-    Connection,
-    Engine,
     Float,
     Index,
     Integer,
@@ -19,15 +12,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    create_engine,
-    event,
-    text,
 )
-from sqlalchemy.exc import DatabaseError
 
-from memento.memory.errors import UsageError
-
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+"""One more with every change to the tables that follow."""
 
 metadata = MetaData()
 
@@ -132,61 +120,6 @@ cases = Table(
     Column("harm_total", Integer),
     Index("cases_behind", "namespace", "in_bank"),
     Index("cases_by_signature", "namespace", "signature"),
-    Index("cases_by_status", "namespace", "status"),
+    Index("cases_by_state", "namespace", "deleted", "status"),
     Index("cases_by_order", "namespace", "order"),
 )
-
-
-def open_engine(path: Path) -> Engine:
-    """The ledger's database at `path`, made if it is not there.
-
-    Raises:
-        UsageError: the file is no ledger, or a newer version wrote it.
-    """
-    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": 30})
-
-    # SQLite's driver begins transactions late, which lets two read-then-write transactions collide:
-    # every transaction here begins as a writer, but for those that say that they only read.
-    @event.listens_for(engine, "connect")
-    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=FULL")
-
-    @event.listens_for(engine, "begin")
-    def _on_begin(connection: Any) -> None:
-        reads = connection.get_execution_options().get("reads", False)
-        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
-
-    try:
-        with engine.begin() as connection:
-            metadata.create_all(connection)
-            connection.execute(
-                text("INSERT OR IGNORE INTO facts VALUES ('schema', :version)"),
-                {"version": str(SCHEMA_VERSION)},
-            )
-            found = _upgraded(connection)
-    except DatabaseError as error:
-        engine.dispose()
-        raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
-    if found != str(SCHEMA_VERSION):
-        engine.dispose()
-        raise UsageError(f"{path.parent} was written by another version of Memento (schema {found})")
-    return engine
-
-
-def _upgraded(connection: Connection) -> str:
-    """The schema's version, after what an older one lacks was added: new columns, empty in old rows."""
-    found = str(connection.execute(text("SELECT value FROM facts WHERE name = 'schema'")).scalar_one())
-    if found != "1":
-        return found
-    for table in (runs, retrievals, cases):
-        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
-        for column in table.columns:
-            if column.name not in there:
-                kind = column.type.compile(connection.dialect)
-                connection.exec_driver_sql(f"ALTER TABLE {table.name} ADD COLUMN {column.name} {kind}")
-    connection.execute(
-        text("UPDATE facts SET value = :version WHERE name = 'schema'"), {"version": str(SCHEMA_VERSION)}
-    )
-    return str(SCHEMA_VERSION)

@@ -1,0 +1,98 @@
+"""How the ledger's database is opened, copied while in use, and what its errors say."""
+
+import os
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
+
+from memento.memory.errors import MementoError, UsageError
+
+_PAGES = 4096
+_WAIT = 30.0
+
+
+def open_engine(path: Path) -> Engine:
+    """The SQLite database at `path`, made empty if it is not there.
+
+    What its file system or its file makes impossible is raised as a MementoError that says so. A process
+    that was forked from the one that opened it is refused: SQLite's locks do not reach across a fork.
+    """
+    engine = create_engine(URL.create("sqlite", database=str(path)), connect_args={"timeout": _WAIT})
+    owner = os.getpid()
+
+    # SQLite's driver begins transactions late, which lets two read-then-write transactions collide:
+    # every transaction here begins as a writer, but for those that say that they only read.
+    @event.listens_for(engine, "connect")
+    def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _on_begin(connection: Any) -> None:
+        if os.getpid() != owner:
+            raise UsageError(
+                f"{path.parent} was opened by process {owner}, from which this one was forked: "
+                "open the home in the new process instead"
+            )
+        reads = connection.get_execution_options().get("reads", False)
+        connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+    @event.listens_for(engine, "handle_error")
+    def _on_error(context: ExceptionContext) -> None:
+        said = what_happened(context.original_exception, path)
+        if said is not None:
+            raise MementoError(said) from context.original_exception
+
+    return engine
+
+
+def what_happened(error: BaseException, path: Path) -> str | None:
+    """One line on an error of the file or of its disk; None for any other."""
+    text = str(error)
+    if "disk is full" in text:
+        return f"the disk of {path.parent} is full: what was being written is not kept; free some space"
+    if "readonly database" in text or "unable to open" in text:
+        return f"{path} cannot be written: check the permissions of its folder"
+    if "database is locked" in text:
+        return f"another process has kept {path} for {_WAIT:.0f} seconds: try again when it is done"
+    if "malformed" in text or "not a database" in text or "disk I/O error" in text:
+        return f"{path} is damaged ({text}): put a backup in its place with `memento backup restore FILE`"
+    return None
+
+
+def copy_database(source: Path, target: Path, progress: Callable[[int, int], None] | None = None) -> None:
+    """Copy a database that may be in use, as it is at this moment, to a file that is not there yet.
+
+    The copy is whole or not there. `progress` is told (pages done, pages in all).
+
+    Raises:
+        sqlite3.Error, OSError: the source cannot be read, or the target not written.
+    """
+    part = target.with_name(f".{target.name}.part")
+    try:
+        with closing(sqlite3.connect(source, timeout=_WAIT)) as held, closing(sqlite3.connect(part)) as copy:
+            # A transaction that reads keeps the copy to one moment, however long it takes.
+            held.isolation_level = None
+            held.execute("BEGIN")
+            held.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            told = None if progress is None else lambda _status, left, total: progress(total - left, total)
+            held.backup(copy, pages=_PAGES, progress=told)
+        _sync_to_disk(part)
+        part.replace(target)
+        _sync_to_disk(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _sync_to_disk(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

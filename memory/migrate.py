@@ -1,0 +1,81 @@
+"""From an empty file or an older version's tables to the tables of memory/schema.py."""
+
+import sqlite3
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy.exc import DatabaseError
+
+from memento.memory.database import copy_database, what_happened
+from memento.memory.errors import MementoError, UsageError
+from memento.memory.schema import SCHEMA_VERSION, metadata
+
+_DROPPED = ("cases_by_status",)
+"""Indexes of older versions: they would still be kept up to date, and mislead SQLite."""
+
+
+def bring_up_to_date(engine: Engine, path: Path) -> None:
+    """Make the tables that are missing, in one transaction; an older version's ledger is copied first, to
+    ledger.schema-N.sqlite3 beside it.
+
+    Raises:
+        UsageError: the file is no ledger, or a newer version wrote it.
+        MementoError: it is damaged, or its disk is full.
+    """
+    try:
+        with engine.execution_options(reads=True).connect() as connection:
+            found = _version(connection)
+        if found not in {None, SCHEMA_VERSION}:
+            _check_older(found, path)
+            _keep_copy(path, path.with_name(f"ledger.schema-{found}.sqlite3"))
+        if found != SCHEMA_VERSION:
+            with engine.begin() as connection:
+                _check_older(_version(connection) or 0, path)
+                _add_what_is_missing(connection)
+    except DatabaseError as error:
+        raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
+
+
+def _version(connection: Connection) -> int | None:
+    """The version of the tables that are there, None where there are none."""
+    tables = inspect(connection).get_table_names()
+    if tables and "facts" not in tables:
+        raise UsageError(f"{connection.engine.url.database} is no ledger: it has other tables")
+    if not tables:
+        return None
+    said = connection.execute(text("SELECT value FROM facts WHERE name = 'schema'")).scalar()
+    return None if said is None else int(said) if said.isdecimal() else SCHEMA_VERSION + 1
+
+
+def _check_older(found: int, path: Path) -> None:
+    if found > SCHEMA_VERSION:
+        raise UsageError(
+            f"{path.parent} was written by a newer version of Memento: install that, or use another home "
+            "with --home DIR"
+        )
+
+
+def _keep_copy(path: Path, copy: Path) -> None:
+    try:
+        copy_database(path, copy)
+    except (OSError, sqlite3.Error) as error:
+        said = what_happened(error, copy) or str(error)
+        raise MementoError(f"{path} is of an older version and cannot be copied first: {said}") from None
+
+
+def _add_what_is_missing(connection: Connection) -> None:
+    """Tables, columns (empty in old rows) and indexes."""
+    metadata.create_all(connection)
+    for name in _DROPPED:
+        connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+    for table in metadata.sorted_tables:
+        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        for column in table.columns:
+            if column.name not in there:
+                kind = column.type.compile(connection.dialect)
+                connection.exec_driver_sql(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}')
+        for index in table.indexes:
+            index.create(connection, checkfirst=True)
+    connection.execute(
+        text("INSERT OR REPLACE INTO facts VALUES ('schema', :version)"), {"version": str(SCHEMA_VERSION)}
+    )

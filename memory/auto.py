@@ -146,8 +146,9 @@ def slates_of(
     """What is open among the candidates, of which the first `nearest` are the nearest, in that order."""
     vectors = np.stack([candidate.vector for candidate in candidates]).astype(np.float64)
     cosines = vectors @ vectors.T
-    did = [(candidate.tools, candidate.outcome) for candidate in candidates]
-    same = np.asarray([[one == other for other in did] for one in did])
+    kinds: dict[Any, int] = {}
+    did = np.asarray([kinds.setdefault((c.tools, c.outcome), len(kinds)) for c in candidates])
+    same = did[:, None] == did[None, :]
     duplicates = same & (cosines >= NEAR_DUPLICATE)
     np.fill_diagonal(duplicates, val=True)
     leads = np.asarray([bool(c.tools) and c.outcome == "success" for c in candidates])

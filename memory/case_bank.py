@@ -192,8 +192,7 @@ class CaseBank:
         # A filter on status costs Chroma hundreds of milliseconds in a large bank; asking for as many
         # more as can be turned away costs nothing.
         with self.home.reader.connect() as connection:
-            inactive = journal.count(connection, space) - journal.count(connection, space, "active")
-        turned_away = inactive + len(exclude)
+            turned_away = journal.count_inactive(connection, space) + len(exclude)
         wanted = min(n + turned_away, collection.count())
         if wanted == 0:
             return []
@@ -207,14 +206,10 @@ class CaseBank:
             return []
         with self.home.reader.connect() as connection:
             active = journal.read_active(connection, space, ids[0])
+        vectors = unit(np.asarray(embeddings[0], dtype=np.float32))
         candidates = [
-            Candidate(
-                case_id,
-                1.0 - float(distance),
-                unit(np.asarray(embedding, dtype=np.float32)),
-                *active[case_id],
-            )
-            for case_id, distance, embedding in zip(ids[0], distances[0], embeddings[0], strict=True)
+            Candidate(case_id, 1.0 - float(distance), own, *active[case_id])
+            for case_id, distance, own in zip(ids[0], distances[0], vectors, strict=True)
             if case_id in active and case_id not in exclude
         ]
         candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
@@ -245,14 +240,13 @@ class CaseBank:
         """Those of the cases that are there and active, as candidates for the task with this vector."""
         space = namespace or self.namespace
         with self.home.reader.connect() as connection:
-            active = journal.read_active(connection, space, case_ids)
-            marks = journal.read_marks(connection, space, list(active))
+            active = journal.read_active_vectors(connection, space, case_ids)
         task = unit(self.checked_vector(vector))
         found = []
         for case_id in case_ids:
-            if case_id in marks:
-                own = unit(marks[case_id][0])
-                found.append(Candidate(case_id, float(own @ task), own, *active[case_id]))
+            if case_id in active:
+                own, about = unit(active[case_id][0]), active[case_id][1]
+                found.append(Candidate(case_id, float(own @ task), own, *about))
         return found
 
     def embed(self, texts: Sequence[str]) -> Vectors:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
@@ -73,15 +73,16 @@ def keep_dimensions(connection: Connection, size: int) -> None:
     Raises:
         UsageError: they are others.
     """
-    connection.execute(insert(facts).values(name="dimensions", value=str(size)).on_conflict_do_nothing())
     fixed = known_dimensions(connection)
-    if fixed != size:
+    if fixed is None:
+        connection.execute(insert(facts).values(name="dimensions", value=str(size)))
+    elif fixed != size:
         raise UsageError(f"this home's vectors have {fixed} dimensions, not {size}")
 
 
 def known_dimensions(connection: Connection) -> int | None:
     """The dimensions of the home's vectors; None before the first is written."""
-    value = connection.execute(select(facts.c.value).where(facts.c.name == "dimensions")).scalar()
+    value = connection.execute(_DIMENSIONS).scalar()
     return None if value is None else int(value)
 
 
@@ -151,10 +152,19 @@ def read_active(
     connection: Connection, namespace: str, ids: Sequence[str]
 ) -> dict[str, tuple[Outcome, tuple[str, ...], bool]]:
     """Outcome, tools and probation of those of the ids that are active: all that a choice needs."""
-    query = _live(namespace).where(cases.c.status == "active", cases.c.id.in_(ids))
-    columns = (cases.c.id, cases.c.outcome, cases.c.tools, cases.c.probation)
-    rows = connection.execute(query.with_only_columns(*columns))
+    rows = connection.execute(_ACTIVE, {"namespace": namespace, "ids": ids})
     return {case_id: (outcome, tuple(tools), bool(new)) for case_id, outcome, tools, new in rows}
+
+
+def read_active_vectors(
+    connection: Connection, namespace: str, ids: Sequence[str]
+) -> dict[str, tuple[Vector, tuple[Outcome, tuple[str, ...], bool]]]:
+    """The same, and their vectors."""
+    rows = connection.execute(_ACTIVE_VECTORS, {"namespace": namespace, "ids": ids})
+    return {
+        case_id: (np.frombuffer(vector, dtype=np.float32), (outcome, tuple(tools), bool(new)))
+        for case_id, outcome, tools, new, vector in rows
+    }
 
 
 def read_vectors(
@@ -183,17 +193,14 @@ def read_marks(
     connection: Connection, namespace: str, ids: Sequence[str]
 ) -> dict[str, tuple[Vector, tuple[str, ...], float]]:
     """Vector, tools and doubt of those of the cases that are there: what a model learns them by."""
-    query = _live(namespace).where(cases.c.id.in_(ids))
-    columns = (cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation)
+    rows = connection.execute(_MARKS, {"namespace": namespace, "ids": ids})
     return {
         case_id: (
             np.frombuffer(vector, dtype=np.float32),
             tuple(tools),
             doubt_of(outcome, probation=bool(probation)),
         )
-        for case_id, vector, tools, outcome, probation in connection.execute(
-            query.with_only_columns(*columns)
-        )
+        for case_id, vector, tools, outcome, probation in rows
     }
 
 
@@ -210,6 +217,11 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
     if status is not None:
         query = query.where(cases.c.status == status)
     return int(connection.execute(query).scalar_one())
+
+
+def count_inactive(connection: Connection, namespace: str) -> int:
+    """How many cases are there that may not be shown."""
+    return int(connection.execute(_INACTIVE, {"namespace": namespace}).scalar_one())
 
 
 def live_ids(connection: Connection, namespace: str) -> set[str]:
@@ -258,5 +270,18 @@ def chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
     return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
-def _live(namespace: str) -> Select[Any]:
+def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
     return select(cases).where(cases.c.namespace == namespace, ~cases.c.deleted)
+
+
+# What every choice asks is built once: to build it takes SQLAlchemy longer than SQLite takes to answer.
+_DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
+_THESE = _live(bindparam("namespace")).where(cases.c.id.in_(bindparam("ids", expanding=True)))
+_ACTIVE = _THESE.where(cases.c.status == "active").with_only_columns(
+    cases.c.id, cases.c.outcome, cases.c.tools, cases.c.probation
+)
+_ACTIVE_VECTORS = _ACTIVE.add_columns(cases.c.vector)
+_MARKS = _THESE.with_only_columns(
+    cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation
+)
+_INACTIVE = _live(bindparam("namespace")).where(cases.c.status != "active").with_only_columns(func.count())

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import Connection, RowMapping, func, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
@@ -20,7 +20,7 @@ from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
 from memento.memory.journal import add_case, chunks, keep_dimensions, read_marks, read_one, set_outcome
-from memento.memory.quarantine import judge
+from memento.memory.quarantine import Judged, judge, read_judged
 from memento.memory.redact import redact, redact_text
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import facts, retrievals, rewards, runs
@@ -150,12 +150,12 @@ class Ledger:
         """
         with self.home.engine.begin() as connection:
             keep_dimensions(connection, np.size(run.vector))
-            inserted = connection.execute(
-                insert(runs).values(_run_row(connection, run)).on_conflict_do_nothing()
-            ).rowcount
-            if inserted and run.shown:
-                connection.execute(insert(retrievals), _slot_rows(connection, run))
-            if reward is not None and not _already_said(connection, run.run_id, reward):
+            fresh = connection.execute(_NEW_RUN, _run_row(run)).rowcount > 0
+            if fresh and run.shown:
+                connection.execute(_NEW_SLOTS, _slot_rows(connection, run))
+            if reward is not None and fresh:
+                _first_reward(connection, run, reward)
+            elif reward is not None and not _already_said(connection, run.run_id, reward):
                 _append_reward(connection, run.run_id, reward)
             case_id = None
             if case is not None and vector is not None:
@@ -241,6 +241,12 @@ _slots = select(
     retrievals.c.propensity,
     retrievals.c.used,
 )
+# Statements are built once: to build one takes SQLAlchemy longer than SQLite takes to carry it out.
+_NEXT_REVISION = select(func.coalesce(func.max(runs.c.revision), 0) + 1).scalar_subquery()
+_NEW_RUN = insert(runs).values(revision=_NEXT_REVISION).on_conflict_do_nothing()
+_NEW_SLOTS = insert(retrievals)
+_NEW_REWARD = insert(rewards)
+_RUN_CHANGED = update(runs).where(runs.c.run_id == bindparam("this")).values(revision=_NEXT_REVISION)
 _WRITTEN_APART = {"vector", "task", "candidates", "shown", "plan", "trajectory", "answer"}
 _PLAIN_COLUMNS = tuple(f.name for f in fields(RunRecord) if f.name not in _WRITTEN_APART)
 
@@ -249,10 +255,10 @@ def vector_bytes(vector: Vector) -> bytes:
     return np.asarray(vector, dtype=np.float32).tobytes()
 
 
-def _run_row(connection: Connection, run: RunRecord) -> dict[str, Any]:
+def _run_row(run: RunRecord) -> dict[str, Any]:
+    """All of a run's row but its revision."""
     return {
         **{name: getattr(run, name) for name in _PLAIN_COLUMNS},
-        "revision": _next_revision(connection),
         "task": redact_text(run.task),
         "vector": vector_bytes(run.vector),
         "candidates": [list(candidate) for candidate in run.candidates],
@@ -290,10 +296,6 @@ def hash_of_tools(tools: Sequence[str]) -> str:
     return hashlib.blake2b("\x1f".join(tools).encode(), digest_size=8).hexdigest() if tools else ""
 
 
-def _next_revision(connection: Connection) -> int:
-    return (connection.execute(select(func.max(runs.c.revision))).scalar() or 0) + 1
-
-
 def _already_said(connection: Connection, run_id: str, reward: Reward) -> bool:
     """Whether this very reward is there: a node that runs again after a crash must not add it twice."""
     same = select(rewards.c.id).where(
@@ -302,25 +304,33 @@ def _already_said(connection: Connection, run_id: str, reward: Reward) -> bool:
     return connection.execute(same).first() is not None
 
 
+def _first_reward(connection: Connection, run: RunRecord, reward: Reward) -> None:
+    """The reward of a run that was written in this transaction, and so made no case yet."""
+    connection.execute(_NEW_REWARD, _reward_row(run.run_id, reward))
+    case_ids = [slot.case_id for slot in run.shown]
+    about = Judged(run.namespace, run.number, run.learn, run.without, run.without_std, case_ids)
+    judge(connection, about, None, reward.reward)
+
+
 def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     before, _weight = counting_rewards(connection, [run_id]).get(run_id, (None, 0.0))
-    connection.execute(
-        insert(rewards).values(
-            run_id=run_id,
-            reward=reward.reward,
-            source=reward.source,
-            weight=reward.weight,
-            comment=redact_text(reward.comment),
-            created_at=utc_now(),
-        )
-    )
-    connection.execute(
-        update(runs).where(runs.c.run_id == run_id).values(revision=_next_revision(connection))
-    )
+    connection.execute(_NEW_REWARD, _reward_row(run_id, reward))
+    connection.execute(_RUN_CHANGED, {"this": run_id})
     value, _weight = counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
-    judge(connection, run_id, before, value)
+    judge(connection, read_judged(connection, run_id), before, value)
     _part_from_repeated(connection, run_id, value)
+
+
+def _reward_row(run_id: str, reward: Reward) -> dict[str, Any]:
+    return {
+        "run_id": run_id,
+        "reward": reward.reward,
+        "source": reward.source,
+        "weight": reward.weight,
+        "comment": redact_text(reward.comment),
+        "created_at": utc_now(),
+    }
 
 
 def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> None:

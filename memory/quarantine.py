@@ -4,10 +4,11 @@ A verdict is a function of the ledger's rewards, whenever and in whatever order 
 what it would have led to at once, and corrected ones restore.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from sqlalchemy import Connection, RowMapping, String, select, text, update
+from sqlalchemy import Connection, RowMapping, String, bindparam, select, text, update
 
 from memento.memory.case import Case
 from memento.memory.harm import Sums, helps_near
@@ -22,40 +23,64 @@ harm are only as right as that is."""
 _TRUSTED_AFTER = 2
 
 
-def judge(connection: Connection, run_id: str, before: float | None, after: float) -> None:
+@dataclass(frozen=True)
+class Judged:
+    """A run as it counts for or against the cases that it showed."""
+
+    namespace: str
+    number: int
+    learn: bool
+    without: float | None
+    without_std: float | None
+    case_ids: Sequence[str]
+
+
+def read_judged(connection: Connection, run_id: str) -> Judged:
+    """The run of that id, which is there."""
+    run = connection.execute(select(*_RUN).where(runs.c.run_id == run_id)).one()
+    shown = select(retrievals.c.case_id).where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
+    return Judged(*run, connection.execute(shown).scalars().all())
+
+
+def judge(connection: Connection, run: Judged, before: float | None, after: float) -> None:
     """Take a run's counting reward, which was `before` and is `after` now, to the account of the cases it
     showed: quarantine those that harm beyond doubt, restore those of which that is no longer so, and end the
     probation of those that did well.
     """
-    run = connection.execute(select(*_RUN).where(runs.c.run_id == run_id)).one()
-    if not run.learn or run.without is None:
+    if not run.learn or run.without is None or not run.case_ids:
         return
-    shown = select(retrievals.c.case_id).where(retrievals.c.run_id == run_id).order_by(retrievals.c.rank)
-    case_ids = connection.execute(shown).scalars().all()
-    for case_id in case_ids:
-        this = (cases.c.namespace == run.namespace, cases.c.id == case_id, ~cases.c.deleted)
-        row = connection.execute(select(cases).where(*this)).mappings().first()
-        if row is not None and run.number > (row["judged_after"] or 0):
-            least = _least(run.without, run.without_std)
-            was = None if before is None else before - least
-            account = _account(row).changed(was, after - least, 1.0 / len(case_ids))
-            connection.execute(update(cases).where(*this).values(**account.columns()))
-            _verdict(connection, row, account)
+    least = _least(run.without, run.without_std)
+    was, now = None if before is None else before - least, after - least
+    found = connection.execute(_THESE, {"this": run.namespace, "ids": run.case_ids}).mappings()
+    rows = [row for row in found if run.number > (row["judged_after"] or 0)]
+    accounts = [_account(row).changed(was, now, 1.0 / len(run.case_ids)) for row in rows]
+    if not rows:
+        return
+    changes = zip(rows, accounts, strict=True)
+    connection.execute(
+        _KEEP, [{"this": run.namespace, "case": row["id"], **account.columns()} for row, account in changes]
+    )
+    for row, account in zip(rows, accounts, strict=True):
+        _verdict(connection, row, account)
 
 
 def _verdict(connection: Connection, row: RowMapping, account: "Account") -> None:
     by_a_person = row["status"] != "active" and not row["harmful"]
-    if by_a_person or row["body"].get("pinned"):
+    if by_a_person or row["pinned"]:
+        return
+    harmful = account.sums().bounds()[1] < 0 and not _helps_somewhere(connection, row)
+    did_well = account.outcomes >= _TRUSTED_AFTER and account.total >= 0
+    ends_probation = row["probation"] and did_well and not harmful
+    if harmful == bool(row["harmful"]) and not ends_probation:
         return
     this = (cases.c.namespace == row["namespace"], cases.c.id == row["id"])
-    harmful = account.sums().bounds()[1] < 0 and not _helps_somewhere(connection, row)
     if harmful != bool(row["harmful"]):
-        case = replace(Case.from_dict(row["body"]), status="quarantined" if harmful else "active")
+        body = connection.execute(select(cases.c.body).where(*this)).scalar_one()
+        case = replace(Case.from_dict(body), status="quarantined" if harmful else "active")
         rewrite(connection, row["namespace"], row["id"], case)
         connection.execute(update(cases).where(*this).values(harmful=harmful))
         _suspect_children(connection, row["namespace"], row["id"], suspect=harmful)
-    did_well = account.outcomes >= _TRUSTED_AFTER and account.total >= 0
-    if row["probation"] and did_well and not harmful:
+    if ends_probation:
         connection.execute(update(cases).where(*this).values(probation=False))
 
 
@@ -88,6 +113,15 @@ class Account:
 _MILLION = 1_000_000
 _SUMS = ("outcomes", "weight", "square", "total")
 _RUN = (runs.c.namespace, runs.c.number, runs.c.learn, runs.c.without, runs.c.without_std)
+_ACCOUNT = [f"harm_{name}" for name in _SUMS]
+_COLUMNS = ("namespace", "id", "vector", "status", "probation", "harmful", "judged_after", *_ACCOUNT)
+_THESE = (
+    select(*(cases.c[name] for name in _COLUMNS), cases.c.body["pinned"].as_boolean().label("pinned"))
+    .where(cases.c.namespace == bindparam("this"), cases.c.id.in_(bindparam("ids", expanding=True)))
+    .where(~cases.c.deleted)
+    .order_by(cases.c.id)
+)
+_KEEP = update(cases).where(cases.c.namespace == bindparam("this"), cases.c.id == bindparam("case"))
 
 
 def _millionths(value: float) -> int:

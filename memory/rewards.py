@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from memento.memory.journal import chunks
 from memento.memory.schema import rewards
@@ -10,11 +10,16 @@ from memento.memory.schema import rewards
 
 def counting_rewards(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[float, float]]:
     """Each run's counting reward and weight: the greatest weight counts, among equals the newest."""
-    columns = (rewards.c.run_id, rewards.c.reward, rewards.c.weight)
     best: dict[str, tuple[float, float]] = {}
     for chunk in chunks(run_ids):
-        query = select(*columns).where(rewards.c.run_id.in_(chunk)).order_by(rewards.c.id)
-        for run_id, reward, weight in connection.execute(query):
+        for run_id, reward, weight in connection.execute(_SAID, {"run_ids": chunk}):
             if weight >= best.get(run_id, (0.0, 0.0))[1]:
                 best[run_id] = (reward, weight)
     return best
+
+
+_SAID = (
+    select(rewards.c.run_id, rewards.c.reward, rewards.c.weight)
+    .where(rewards.c.run_id.in_(bindparam("run_ids", expanding=True)))
+    .order_by(rewards.c.id)
+)

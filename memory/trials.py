@@ -13,11 +13,12 @@ from hashlib import blake2b
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from memento.memory import credit
 from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.components import COMPONENTS, components, directions
+from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
@@ -253,20 +254,14 @@ def _shortfalls(taught: Sequence[Run], number: int) -> dict[str, tuple[float, fl
 
 def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
     """The learning runs after number `since` that changed after `revision`."""
-    query = (
-        select(runs)
-        .where(runs.c.namespace == namespace, runs.c.revision > revision, runs.c.number > since, runs.c.learn)
-        .with_only_columns(*(runs.c[name] for name in _RUN_COLUMNS))
-    )
+    asked = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
-        found = connection.execute(query).all()
+        found = connection.execute(_CHANGED, asked).all()
         ids = [row.run_id for row in found]
         rewards = counting_rewards(connection, ids)
         slots: dict[str, list[Slot]] = {}
-        shown = select(*(retrievals.c[name] for name in _SLOT_COLUMNS)).order_by(retrievals.c.rank)
-        for first in range(0, len(ids), 10_000):
-            few = shown.where(retrievals.c.run_id.in_(ids[first : first + 10_000]))
-            for run_id, *slot in connection.execute(few):
+        for few in chunks(ids):
+            for run_id, *slot in connection.execute(_SHOWN, {"run_ids": few}):
                 slots.setdefault(run_id, []).append(Slot(*slot))
     return [
         Run(
@@ -303,3 +298,14 @@ _RUN_COLUMNS = (
     "use_is",
 )
 _SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")
+_CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
+    runs.c.namespace == bindparam("namespace"),
+    runs.c.revision > bindparam("revision"),
+    runs.c.number > bindparam("since"),
+    runs.c.learn,
+)
+_SHOWN = (
+    select(*(retrievals.c[name] for name in _SLOT_COLUMNS))
+    .where(retrievals.c.run_id.in_(bindparam("run_ids", expanding=True)))
+    .order_by(retrievals.c.rank)
+)

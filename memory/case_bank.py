@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import Connection
 
 from memento.memory import journal
 from memento.memory.case import Case, Outcome, Status, doubt_of
+from memento.memory.curation import Curation, record_added
 from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
@@ -44,11 +46,12 @@ class Candidate:
         return doubt_of(self.outcome, probation=self.probation)
 
 
-class CaseBank:
+class CaseBank(Curation):
     """The cases of one home, by namespace. One process at a time may have it open.
 
     `home` is a path or a Home. `embedding` is None for the default encoder (loaded at the first text that
-    needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`.
+    needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`. `by` is who
+    the audit says it was that corrected a case.
 
     Raises:
         HomeInUseError: another process has the home's bank open.
@@ -62,9 +65,11 @@ class CaseBank:
         namespace: str = "default",
         *,
         chroma_url: str | None = None,
+        by: str = "python",
     ) -> None:
         self.encoder = load_encoder(embedding)
         self.namespace = checked_namespace(namespace)
+        self.by = by
         self.ledger = Ledger(home)
         self.home = self.ledger.home
         self._chroma_url = chroma_url
@@ -110,6 +115,8 @@ class CaseBank:
             raise UsageError(f"{len(placed)} cases need as many vectors, not {len(rows)}")
         checked = [self.checked_vector(row) for row in rows]
         with self.home.engine.begin() as connection:
+            for fresh in _not_there(connection, placed):
+                record_added(connection, fresh, "add", self.by)
             ids = [
                 journal.add_case(connection, case, row, merge_repetitions=False)
                 for case, row in zip(placed, checked, strict=True)
@@ -117,32 +124,6 @@ class CaseBank:
         for namespace in {case.namespace for case in placed}:
             self.sync(namespace)
         return ids
-
-    def set_status(self, case_id: str, status: Status, namespace: str | None = None) -> None:
-        """Quarantine a case, retire it, or make it active again.
-
-        Raises:
-            UsageError: there is no such case.
-        """
-        space = namespace or self.namespace
-        with self.home.engine.begin() as connection:
-            found = journal.set_status(connection, space, case_id, status)
-        if not found:
-            raise UsageError(f"there is no case {case_id!r} in namespace {space!r}")
-        self.sync(space)
-
-    def delete(self, case_id: str, namespace: str | None = None) -> None:
-        """Remove a case for good; what the ledger counted of it stays, without its text.
-
-        Raises:
-            UsageError: there is no such case.
-        """
-        space = namespace or self.namespace
-        with self.home.engine.begin() as connection:
-            found = journal.mark_deleted(connection, space, case_id)
-        if not found:
-            raise UsageError(f"there is no case {case_id!r} in namespace {space!r}")
-        self.sync(space)
 
     def sync(self, namespace: str | None = None) -> None:
         """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
@@ -273,6 +254,10 @@ class CaseBank:
         space = checked_namespace(case.namespace or self.namespace)
         return case if case.namespace == space else replace(case, namespace=space)
 
+    def writable(self, namespace: str | None) -> str:
+        """The namespace that a change is for, or the bank's own."""
+        return checked_namespace(namespace or self.namespace)
+
     def _check_encoder(self) -> None:
         made_with = self.ledger.fact("embedding", self.encoder.name)
         if made_with != self.encoder.name:
@@ -339,6 +324,14 @@ class CaseBank:
                 collection.delete(ids=gone)
             with self.home.engine.begin() as connection:
                 journal.settle(connection, namespace, rows)
+
+
+def _not_there(connection: Connection, cases: Sequence[Case]) -> Iterable[list[Case]]:
+    """Those of the cases that the journal has not got yet, by namespace, each once."""
+    for namespace in {case.namespace for case in cases}:
+        named = {case.id: case for case in cases if case.namespace == namespace}
+        known = journal.known_ids(connection, namespace, list(named))
+        yield [case for case_id, case in named.items() if case_id not in known]
 
 
 def checked_namespace(namespace: str) -> str:

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
-from memento.memory.schema import cases, facts, rewards, runs
+from memento.memory.schema import cases, facts, runs
 
 Vector = NDArray[np.float32]
 
@@ -33,10 +33,11 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
     """
     keep_dimensions(connection, np.size(vector))
     case = Case.from_dict(redact(vars(case)))
-    signature = content_id(case.task, case.tools)
     if merge_repetitions:
         same = _live(case.namespace).where(
-            cases.c.signature == signature, cases.c.outcome == case.outcome, cases.c.id != case.id
+            cases.c.signature == content_id(case.task, case.tools),
+            cases.c.outcome == case.outcome,
+            cases.c.id != case.id,
         )
         repeated = connection.execute(same.with_only_columns(cases.c.id).limit(1)).scalar()
         if repeated is not None:
@@ -47,11 +48,8 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         "id": case.id,
         "body": case.to_dict(),
         "vector": np.asarray(vector, dtype=np.float32).tobytes(),
-        "status": case.status,
+        **_columns_of(case),
         "probation": case.source_run is not None,
-        "signature": signature,
-        "outcome": case.outcome,
-        "tools": case.tools,
         "source_run": case.source_run,
         "order": order,
         "in_bank": False,
@@ -87,58 +85,76 @@ def known_dimensions(connection: Connection) -> int | None:
 
 
 def set_outcome(connection: Connection, run_id: str, reward: float, outcome: Outcome) -> None:
-    """Give the cases that a run made the reward that now counts for it."""
+    """Give the case that a run made the reward that now counts for it. A copy in another namespace stays."""
+    of_run = select(runs.c.namespace).where(runs.c.run_id == run_id).scalar_subquery()
     made = select(cases.c.namespace, cases.c.id, cases.c.body).where(
-        cases.c.source_run == run_id, ~cases.c.deleted
+        cases.c.source_run == run_id, cases.c.namespace == of_run, ~cases.c.deleted
     )
     for namespace, case_id, body in connection.execute(made).all():
         case = replace(Case.from_dict(body), reward=reward, outcome=outcome)
         rewrite(connection, namespace, case_id, case)
 
 
-def rewrite(connection: Connection, namespace: str, case_id: str, case: Case) -> None:
-    """Replace what the journal has of a case; its vector stays."""
-    connection.execute(
-        update(cases)
-        .where(cases.c.namespace == namespace, cases.c.id == case_id)
-        .values(body=redact(case.to_dict()), status=case.status, outcome=case.outcome, in_bank=False)
-    )
+def rewrite(
+    connection: Connection, namespace: str, case_id: str, case: Case, vector: Vector | None = None
+) -> None:
+    """Replace what the journal has of a case; its vector stays unless one is given."""
+    case = Case.from_dict(redact(case.to_dict()))
+    values: dict[str, Any] = {"body": case.to_dict(), **_columns_of(case), "in_bank": False}
+    if vector is not None:
+        keep_dimensions(connection, np.size(vector))
+        values["vector"] = np.asarray(vector, dtype=np.float32).tobytes()
+    this = (cases.c.namespace == namespace, cases.c.id == case_id)
+    connection.execute(update(cases).where(*this).values(values))
 
 
-def set_status(connection: Connection, namespace: str, case_id: str, status: Status) -> bool:
-    """Change a case's status; False when there is no such case."""
-    case = read_one(connection, namespace, case_id)
-    if case is None:
-        return False
-    rewrite(connection, namespace, case_id, replace(case, status=status))
-    # A person's word stands: only what happens from now on speaks against the case again.
+def _columns_of(case: Case) -> dict[str, Any]:
+    """What of a case the journal can be asked for without reading it."""
+    return {
+        "status": case.status,
+        "signature": content_id(case.task, case.tools),
+        "outcome": case.outcome,
+        "tools": case.tools,
+    }
+
+
+def trust_a_person(connection: Connection, namespace: str, case_id: str) -> None:
+    """A person set the case's status. Their word stands: only what happens from now on speaks against it."""
     newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace).scalar_subquery()
     this = (cases.c.namespace == namespace, cases.c.id == case_id)
     connection.execute(update(cases).where(*this).values(harmful=False, judged_after=newest, **_NO_ACCOUNT))
-    return True
 
 
 _NO_ACCOUNT = {f"harm_{name}": 0 for name in ("outcomes", "weight", "square", "total")}
 
 
-def mark_deleted(connection: Connection, namespace: str, case_id: str) -> bool:
-    """Empty a case, and the runs that made it, and mark it for removal from the bank; False when there is
-    no such case.
+def remove(connection: Connection, namespace: str, case_id: str) -> dict[str, Any] | None:
+    """Empty a case, mark it for removal from the bank, and return the row that it was, None when there is no
+    such case.
     """
-    gone = (
-        update(cases)
-        .where(cases.c.namespace == namespace, cases.c.id == case_id, ~cases.c.deleted)
-        .values(body={}, signature="", deleted=True, in_bank=False)
-    )
-    made_by = (runs.c.namespace == namespace, runs.c.case_id == case_id)
-    its_runs = select(runs.c.run_id).where(*made_by)
-    connection.execute(update(rewards).where(rewards.c.run_id.in_(its_runs)).values(comment=""))
-    connection.execute(update(runs).where(*made_by).values(task="", plan=[], trajectory=[], answer=""))
-    return connection.execute(gone).rowcount > 0
+    row = read_row(connection, namespace, case_id)
+    if row is not None:
+        this = (cases.c.namespace == namespace, cases.c.id == case_id)
+        gone = update(cases).where(*this).values(body={}, signature="", deleted=True, in_bank=False)
+        connection.execute(gone)
+    return row
+
+
+def put_back(connection: Connection, row: dict[str, Any]) -> None:
+    """Write the row of a case that was removed."""
+    row = {**row, "in_bank": False, "deleted": False}
+    key = [cases.c.namespace, cases.c.id]
+    connection.execute(insert(cases).values(row).on_conflict_do_update(index_elements=key, set_=row))
+
+
+def read_row(connection: Connection, namespace: str, case_id: str) -> dict[str, Any] | None:
+    """All that the journal has of a case, its vector as bytes."""
+    row = connection.execute(_live(namespace).where(cases.c.id == case_id)).mappings().first()
+    return None if row is None else dict(row)
 
 
 def read_one(connection: Connection, namespace: str, case_id: str) -> Case | None:
-    row = connection.execute(_live(namespace).where(cases.c.id == case_id)).mappings().first()
+    row = read_row(connection, namespace, case_id)
     return Case.from_dict(row["body"]) if row else None
 
 
@@ -212,6 +228,13 @@ def read_all(connection: Connection, namespace: str, status: Status | None = Non
     return [Case.from_dict(row["body"]) for row in connection.execute(query).mappings()]
 
 
+def known_ids(connection: Connection, namespace: str, ids: Sequence[str]) -> set[str]:
+    """Those of the ids that are there."""
+    query = _live(namespace).with_only_columns(cases.c.id)
+    found = (connection.execute(query.where(cases.c.id.in_(chunk))).scalars() for chunk in chunks(ids))
+    return {case_id for some in found for case_id in some}
+
+
 def count(connection: Connection, namespace: str, status: Status | None = None) -> int:
     query = _live(namespace).with_only_columns(func.count())
     if status is not None:
@@ -260,8 +283,8 @@ def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -
         if row.case is None:
             connection.execute(delete(cases).where(*this, cases.c.deleted))
             continue
-        body = connection.execute(select(cases.c.body).where(*this, ~cases.c.deleted)).scalar()
-        if body == row.case.to_dict():
+        now = connection.execute(select(cases.c.body, cases.c.vector).where(*this, ~cases.c.deleted)).first()
+        if now is not None and (now.body, now.vector) == (row.case.to_dict(), row.vector.tobytes()):
             connection.execute(update(cases).where(*this).values(in_bank=True))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, String, bindparam, select, text, update
 
 from memento.memory.case import Case
+from memento.memory.changes import HARM_CONTROL, Change, record
 from memento.memory.harm import Sums, helps_near
 from memento.memory.journal import rewrite
 from memento.memory.schema import cases, retrievals, runs
@@ -78,10 +79,22 @@ def _verdict(connection: Connection, row: RowMapping, account: "Account") -> Non
         body = connection.execute(select(cases.c.body).where(*this)).scalar_one()
         case = replace(Case.from_dict(body), status="quarantined" if harmful else "active")
         rewrite(connection, row["namespace"], row["id"], case)
+        _to_audit(connection, row, case)
         connection.execute(update(cases).where(*this).values(harmful=harmful))
         _suspect_children(connection, row["namespace"], row["id"], suspect=harmful)
     if ends_probation:
         connection.execute(update(cases).where(*this).values(probation=False))
+
+
+def _to_audit(connection: Connection, row: RowMapping, case: Case) -> None:
+    verdict = Change(
+        case_id=case.id,
+        action="restore" if case.status == "active" else "quarantine",
+        by=HARM_CONTROL,
+        before={"status": row["status"]},
+        after={"status": case.status},
+    )
+    record(connection, row["namespace"], [verdict])
 
 
 @dataclass(frozen=True)

@@ -123,3 +123,22 @@ cases = Table(
     Index("cases_by_state", "namespace", "deleted", "status"),
     Index("cases_by_order", "namespace", "order"),
 )
+
+changes = Table(
+    "changes",  # who corrected what in the case bank, and what was before: memory/changes.py
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("number", Integer, nullable=False),  # what was done at once shares it
+    Column("namespace", String, nullable=False),
+    Column("case_id", String, nullable=False),
+    Column("at", String, nullable=False),
+    Column("by", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("before", JSON(none_as_null=True)),  # of the case, what changed
+    Column("after", JSON(none_as_null=True)),
+    Column("kept", JSON(none_as_null=True)),  # what undoing needs beside that
+    Column("vector", LargeBinary),  # the case's, where it changed
+    Column("undone", Boolean, nullable=False),
+    Index("changes_by_number", "namespace", "number"),
+    Index("changes_by_case", "namespace", "case_id"),
+)

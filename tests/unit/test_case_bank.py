@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -191,10 +192,9 @@ def test_a_quarantined_case_is_kept_and_not_found(quick_bank: CaseBank) -> None:
 
 def test_enough_are_found_behind_many_that_are_turned_away(quick_bank: CaseBank) -> None:
     vectors = [axis(0, 0.001 * number) for number in range(300)]
-    ids = quick_bank.add_many([demonstration(f"task {number}") for number in range(300)], vectors)
-    with quick_bank.home.engine.begin() as connection:
-        for case_id in ids[:200]:
-            journal.set_status(connection, quick_bank.namespace, case_id, "quarantined")
+    cases = [demonstration(f"task {number}") for number in range(300)]
+    turned_away = [replace(case, status="quarantined") for case in cases[:200]]
+    ids = quick_bank.add_many([*turned_away, *cases[200:]], vectors)
     assert found(quick_bank, axis(0), 5, exclude=set(ids[200:203])) == ids[203:208]
 
 

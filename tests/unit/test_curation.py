@@ -1,4 +1,4 @@
-"""Correcting the bank: what is changed is changed everywhere at once, is told in the audit, and can be undone."""
+"""Correcting the bank: a change is one everywhere at once, the audit tells of it, and it can be undone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from memento.memory import Case, CaseBank, Reward
+from memento.memory import Case, CaseBank
 from memento.memory.errors import UsageError
 from tests.conftest import WordEncoder
 from tests.memory_tools import add_run, axis, demonstration, step
@@ -207,7 +207,6 @@ def test_undo_stays_within_its_namespace_and_leaves_runs_alone(quick_bank: CaseB
         quick_bank.namespace,
         Case(task="of a run", source_run=quick_bank.namespace, namespace=quick_bank.namespace),
         namespace=quick_bank.namespace,
-        reward=Reward(reward=1.0),
     )
     assert quick_bank.undo() == []
     assert (quick_bank.count(), quick_bank.count(other)) == (1, 1)

@@ -100,6 +100,17 @@ def test_corrected_rewards_restore(quick_bank: CaseBank) -> None:
     assert [found.case_id for found in quick_bank.search(axis(0), 5)] == [case]
 
 
+def test_verdicts_are_in_the_audit_and_are_not_what_undo_takes_back(quick_bank: CaseBank) -> None:
+    case = add(quick_bank, "bad")
+    quick_bank.note(case, "looks bad")
+    for _ in range(40):
+        show(quick_bank, [case], 0.0)
+    told = quick_bank.changes(case)[0]
+    assert (told.by, told.action, told.after) == ("harm control", "quarantine", {"status": "quarantined"})
+    assert [change.action for change in quick_bank.undo()] == ["note"]
+    assert status(quick_bank, case) == "quarantined"
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_the_order_in_which_rewards_come_makes_no_difference(quick_bank: CaseBank, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     from memento.graph import Agent, Context, Evaluator
     from memento.memory import CaseBank, Policy
+    from memento.memory.embeddings import Encoder, Vectors
     from memento.tools import ToolConfig, ToolStatus
+    from memento.tools.pages import Embed
 
 
 def build_graph(
@@ -141,7 +143,29 @@ def _tool_config(settings: Settings) -> "ToolConfig":
     from memento.tools import ToolConfig
 
     key = os.environ.get("TAVILY_API_KEY")
-    return ToolConfig(files=settings.files, tavily_api_key=SecretStr(key) if key else None)
+    return ToolConfig(
+        files=settings.files,
+        tavily_api_key=SecretStr(key) if key else None,
+        search=settings.search,
+        searxng_url=settings.searxng_url,
+        embed=_embed(settings),
+    )
+
+
+def _embed(settings: Settings) -> "Embed":
+    """The settings' encoder, for tools; loaded when a text needs it."""
+    made: list[Encoder] = []
+    lock = threading.Lock()
+
+    def embed(texts: "Sequence[str]") -> "Vectors":
+        from memento.memory.embeddings import load_encoder
+
+        with lock:
+            if not made:
+                made.append(load_encoder(settings.embedding))
+        return made[0].embed(texts)
+
+    return embed
 
 
 def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":

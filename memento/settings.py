@@ -39,6 +39,8 @@ class Settings(BaseSettings):
     learn: bool = True
     grow: bool = True
     tool_calls: Literal["auto", "native", "json"] = "auto"
+    search: Literal["auto", "tavily", "searxng", "ddgs"] = "auto"
+    searxng_url: str | None = None
     files: Annotated[tuple[Path, ...], NoDecode] = Field(default_factory=lambda: (Path.cwd(),))
     max_cycles: int = Field(default=3, ge=1)
     max_subtasks: int = Field(default=8, ge=1)

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 from memento.tools.arithmetic import arithmetic_tools
 from memento.tools.config import Offer, ToolConfig
 from memento.tools.dates import dates_tools
+from memento.tools.documents import documents_tools
 from memento.tools.search import search_tools
 from memento.tools.tables import tables_tools
 from memento.tools.text import text_tools
 from memento.tools.units import units_tools
+from memento.tools.web_page import web_page_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +31,7 @@ _BASIC: tuple[Callable[[ToolConfig], list[Offer]], ...] = (
     tables_tools,
     search_tools,
 )
-_FAMILIES = (*_BASIC,)
+_FAMILIES = (*_BASIC, web_page_tools, documents_tools)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal
+
+from memento.tools.web import Web
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -11,17 +14,27 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from pydantic import SecretStr
 
+    from memento.tools.pages import Embed
+
+
+_DISTRIBUTIONS = {"pptx": "python-pptx"}  # where a package is called otherwise than its module
+
 
 @dataclass(frozen=True, kw_only=True)
 class ToolConfig:
     """Everything that tools may be given; each takes what is its own, and is absent without what it needs.
 
-    `files` are the folders (or files) that tools may read. Keys are shown by no repr.
+    `files` are the folders (or files) that tools may read, `web` how they reach the web, `embed` the frozen
+    encoder. Keys are shown by no repr.
     """
 
     files: tuple[Path, ...] = ()
     tavily_api_key: SecretStr | None = None
     tavily_base_url: str | None = None
+    searxng_url: str | None = None
+    search: Literal["auto", "tavily", "searxng", "ddgs"] = "auto"
+    web: Web = field(default_factory=Web)
+    embed: Embed | None = None
 
 
 @dataclass(frozen=True)
@@ -30,3 +43,11 @@ class Offer:
 
     tool: BaseTool
     needs: str = ""
+
+
+def missing_packages(*modules: str) -> str:
+    """What to do to have these; empty when all are there."""
+    missing = [name for name in modules if find_spec(name) is None]
+    return (
+        f"run `pip install {' '.join(_DISTRIBUTIONS.get(name, name) for name in missing)}`" if missing else ""
+    )

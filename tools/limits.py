@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import json
 import math
@@ -9,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,35 +100,78 @@ def hide_paths(message: str, roots: Iterable[Path] = ()) -> str:
     )
 
 
-def run_worker(script: str, job: dict[str, Any], seconds: float, memory: int) -> dict[str, Any]:
-    """What the script answers to the job (JSON in, JSON out), from a process that can be stopped.
+def make_async_tool(coroutine: Callable[..., Awaitable[str]], schema: type[BaseModel]) -> BoundedTool:
+    """A tool of what is asynchronous by nature; a synchronous call of it has an event loop of its own."""
 
-    The process gets a clock, a memory limit, and none of this one's environment: no secret can leave by it.
-    Raises TimeoutError, or MemoryError for a process that ended without an answer.
+    def blocking(**arguments: Any) -> str:
+        # The caller's thread may be running an event loop already.
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            return pool.submit(lambda: asyncio.run(_awaited(coroutine(**arguments)))).result()
+
+    blocking.__name__ = coroutine.__name__
+    blocking.__doc__ = coroutine.__doc__
+    return make_tool(blocking, schema, coroutine)
+
+
+async def _awaited(result: Awaitable[str]) -> str:
+    return await result
+
+
+class Worker:
+    """A process that runs one script under limits and answers one job: JSON in, JSON out.
+
+    It gets a clock, a memory limit, and none of this process's environment: no secret can leave by it. It
+    starts at once, so that what it imports is there when its job is.
     """
-    try:
-        done = subprocess.run(  # noqa: S603  (this interpreter and files of this package; the job is its stdin)
-            [
-                sys.executable,
-                "-I",
-                "-X",
-                "utf8",
-                str(_WORKER),
-                script,
-                str(memory),
-                str(math.ceil(seconds) * 2),
-            ],
-            input=json.dumps(job),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
-            timeout=seconds,
-            check=False,
-        )
-        reply = json.loads(done.stdout)
-    except subprocess.TimeoutExpired:
-        raise TimeoutError from None
-    except (OSError, ValueError):
-        raise MemoryError from None
-    return reply if isinstance(reply, dict) else {}
+
+    def __init__(self, script: str, seconds: float, memory: int) -> None:
+        self._seconds = seconds
+        limits = (str(memory), str(math.ceil(seconds) * 2))
+        try:
+            self._process = subprocess.Popen(  # noqa: S603  (this interpreter and files of this package)
+                [sys.executable, "-I", "-X", "utf8", str(_WORKER), script, *limits],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                encoding="utf-8",
+                errors="replace",
+                env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+            )
+        except OSError:
+            raise MemoryError from None
+
+    def ask(self, job: dict[str, Any]) -> dict[str, Any]:
+        """What the script answers.
+
+        Raises:
+            TimeoutError: it took too long.
+            MemoryError: the process ended without an answer.
+        """
+        try:
+            reply = json.loads(self._process.communicate(json.dumps(job), timeout=self._seconds)[0])
+        except subprocess.TimeoutExpired:
+            raise TimeoutError from None
+        except (OSError, ValueError):
+            raise MemoryError from None
+        finally:
+            self.stop()
+        return reply if isinstance(reply, dict) else {}
+
+    def stop(self) -> None:
+        """End the process, whatever it is doing."""
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):
+                    stream.close()
+        self._process.wait()
+
+
+def run_worker(script: str, job: dict[str, Any], seconds: float, memory: int) -> dict[str, Any]:
+    """What the script answers to the job, from a process that can be stopped.
+
+    Raises:
+        TimeoutError: it took too long.
+        MemoryError: the process ended without an answer.
+    """
+    return Worker(script, seconds, memory).ask(job)

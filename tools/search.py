@@ -1,22 +1,25 @@
-"""Web search through Tavily."""
+"""Web search, through whichever service there is."""
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+import re
+from typing import TYPE_CHECKING
 
 from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
-from memento.tools.config import Offer, ToolConfig
-from memento.tools.limits import make_tool, shorten
+from memento.tools.config import Offer, ToolConfig, missing_packages
+from memento.tools.limits import make_async_tool, shorten
+from memento.tools.search_services import Result, Search, SearchError, ddgs, searxng, tavily
 
-NEEDS = "set TAVILY_API_KEY"
-SECONDS = 30.0
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NEEDS = "set TAVILY_API_KEY, MEMENTO_SEARXNG_URL (of a SearxNG server), or MEMENTO_SEARCH=ddgs (no key)"
 MAX_QUERY = 400
 MAX_RESULTS = 10
 _SNIPPET = 600
+_TRACKING = re.compile(r"(?<=[?&])(?:utm_\w+|fbclid|gclid)=[^&#]*&?")
 
 
 class WebSearchArgs(BaseModel):
@@ -24,57 +27,57 @@ class WebSearchArgs(BaseModel):
     max_results: int = Field(default=5, description=f"How many results, 1 to {MAX_RESULTS}")
 
 
-_MESSAGES = {  # by the name of what tavily or httpx raises; their own texts may repeat the key or the address
-    "InvalidAPIKeyError": "the search service refused its key; go on without searching",
-    "ForbiddenError": "the search service does not allow this; go on without searching",
-    "UsageLimitExceededError": "the search service's limit is used up; go on without searching",
-    "BadRequestError": "the search service did not understand this; use another query",
-    "TimeoutError": f"no answer after {SECONDS:g} seconds; try once more with a shorter query",
-    "JSONDecodeError": "the search service's answer was not readable; try once more",
-}
-
-
 def search_tools(config: ToolConfig) -> list[Offer]:
-    key = config.tavily_api_key.get_secret_value().strip() if config.tavily_api_key else ""
+    service, needs = _service(config)
 
-    async def search(query: str, max_results: int = 5) -> str:
-        if not query.strip() or len(query) > MAX_QUERY:
-            raise ToolException(f"web_search: give a query of 1 to {MAX_QUERY} characters")
-        count = min(max(max_results, 1), MAX_RESULTS)
-        from tavily import AsyncTavilyClient
-
-        try:
-            # The client's own time limit is for each read; this one is for the whole.
-            async with (
-                asyncio.timeout(SECONDS),
-                AsyncTavilyClient(api_key=key, api_base_url=config.tavily_base_url) as client,
-            ):
-                reply = await client.search(query.strip(), max_results=count, timeout=SECONDS)
-        except Exception as error:  # noqa: BLE001
-            reason = _MESSAGES.get(
-                type(error).__name__, "the search service cannot be reached; try once more later"
-            )
-            raise ToolException(f"web_search: {reason}") from None
-        return shorten(_shown(reply, count))
-
-    def web_search(query: str, max_results: int = 5) -> str:
+    async def web_search(query: str, max_results: int = 5) -> str:
         """Search the web; gives titles, addresses and excerpts of the best pages.
 
         Example: web_search(query="height of the Eiffel Tower", max_results=3)
         """
-        # The caller's thread may be running an event loop already.
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            return pool.submit(asyncio.run, search(query, max_results)).result()
+        if service is None:
+            raise ToolException(f"web_search: it is not there: {needs}")
+        if not query.strip() or len(query) > MAX_QUERY:
+            raise ToolException(f"web_search: give a query of 1 to {MAX_QUERY} characters")
+        count = min(max(max_results, 1), MAX_RESULTS)
+        try:
+            results = await service(query.strip(), count)
+        except SearchError as error:
+            raise ToolException(f"web_search: {error}") from None
+        return shorten(_shown(_distinct(results), count))
 
-    return [Offer(make_tool(web_search, WebSearchArgs, search), "" if key else NEEDS)]
+    return [Offer(make_async_tool(web_search, WebSearchArgs), needs)]
 
 
-def _shown(reply: Any, count: int) -> str:
-    results = reply.get("results") if isinstance(reply, dict) else None
-    if not isinstance(results, list) or not all(isinstance(result, dict) for result in results):
-        raise ToolException("web_search: the search service's answer was not readable; try once more")
+def _service(config: ToolConfig) -> tuple[Search | None, str]:
+    """The service, or what would have to be done to have one."""
+    key = config.tavily_api_key.get_secret_value().strip() if config.tavily_api_key else ""
+    chosen = config.search
+    if chosen == "auto":
+        chosen = "tavily" if key else "searxng"
+    if chosen == "tavily" and key:
+        return tavily(key, config.tavily_base_url), ""
+    if chosen == "searxng" and config.searxng_url:
+        return searxng(config.searxng_url), ""
+    if chosen == "ddgs":
+        return ddgs(), missing_packages("ddgs")
+    return None, NEEDS
+
+
+def _distinct(results: Iterable[Result]) -> list[Result]:
+    """Without those whose address differs from an earlier one's in spelling only."""
+    return list({_same(result.url): result for result in reversed(list(results))}.values())[::-1]
+
+
+def _same(url: str) -> str:
+    address = _TRACKING.sub("", url.partition("#")[0]).rstrip("?&/")
+    return re.sub(r"^https?://(?:www\.)?", "", address, flags=re.IGNORECASE).lower()
+
+
+def _shown(results: list[Result], count: int) -> str:
     blocks = []
     for number, result in enumerate(results[:count], start=1):
-        title, url, content = (str(result.get(key) or "") for key in ("title", "url", "content"))
-        blocks.append(f"{number}. {shorten(title, 200)}\n{shorten(url, 300)}\n{shorten(content, _SNIPPET)}")
+        date = f" ({result.date[:10]})" if result.date else ""
+        title, url = shorten(result.title, 200), shorten(result.url, 300)
+        blocks.append(f"{number}. {title}{date}\n{url}\n{shorten(result.content, _SNIPPET)}")
     return "\n\n".join(blocks) or "no results; try other words"

@@ -15,7 +15,7 @@ from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import SecretStr
 
-from memento.tools import ToolConfig, builtin_tools, tool_status
+from memento.tools import ToolConfig, basic_tools, builtin_tools, tool_status
 from memento.tools.limits import hide_paths, run_worker, shorten
 
 WITH_KEY = ToolConfig(tavily_api_key=SecretStr("key"))
@@ -35,16 +35,25 @@ NAMES = [
 
 
 def test_order_and_readiness() -> None:
-    assert [tool.name for tool in builtin_tools(WITH_KEY)] == NAMES
-    assert [tool.name for tool in builtin_tools(ToolConfig())] == NAMES[:-1]
+    assert [tool.name for tool in basic_tools(WITH_KEY)] == NAMES
+    assert [tool.name for tool in basic_tools(ToolConfig())] == NAMES[:-1]
+    assert [tool.name for tool in builtin_tools(WITH_KEY)][: len(NAMES)] == NAMES
+    ready = {item.name: item for item in tool_status(WITH_KEY)}
+    assert ready["web_search"].ready
+    assert ready["web_search"].needs == ""
     for key in (None, SecretStr(""), SecretStr(" ")):
-        status = tool_status(ToolConfig(tavily_api_key=key))
-        assert [item.name for item in status] == NAMES
-        assert [item.name for item in status if not item.ready] == ["web_search"]
-        assert status[-1].needs == "set TAVILY_API_KEY"
-    ready = tool_status(WITH_KEY)
-    assert all(item.ready and item.needs == "" for item in ready)
-    assert ready[-1].args == status[-1].args
+        status = {item.name: item for item in tool_status(ToolConfig(tavily_api_key=key))}
+        assert list(status) == list(ready)
+        assert not status["web_search"].ready
+        assert status["web_search"].needs.startswith("set TAVILY_API_KEY")
+        assert status["web_search"].args == ready["web_search"].args
+
+
+def test_what_is_absent_says_what_it_needs_and_is_not_among_the_tools() -> None:
+    status = tool_status(ToolConfig())
+    assert {item.name for item in status if item.ready} == {tool.name for tool in builtin_tools(ToolConfig())}
+    assert all(item.ready == (item.needs == "") for item in status)
+    assert all("\n" not in item.needs for item in status)
 
 
 @pytest.mark.parametrize("tool", builtin_tools(WITH_KEY), ids=lambda tool: tool.name)

@@ -1,0 +1,92 @@
+"""Files by the names that a model gives them, within the folders that tools may read."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from langchain_core.tools import ToolException
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+MAX_LISTED = 200
+MAX_NAME = 500
+_MAX_ENTRIES = 20_000
+_MAX_DEPTH = 6
+_SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv"}
+
+
+def find_file(path: str, roots: Sequence[Path]) -> Path:
+    """Where the file really is. A link that leads out of the folders is not there.
+
+    Raises:
+        ToolException: there is no such file; the message names those that there are, and no folder.
+    """
+    found = _inside(path, roots)
+    if found is None or not found.is_file():
+        names = listed(roots)[:20]
+        there = f"the files are {', '.join(names)}" if names else "there are no files"
+        raise ToolException(f"there is no file {path[:200]!r}: {there}")
+    return found
+
+
+def is_folder(path: str, roots: Sequence[Path]) -> bool:
+    """Whether it names one of the folders, or one within them."""
+    found = _inside(path, roots)
+    return path.strip() in ("", ".", "/") or (found is not None and found.is_dir())
+
+
+def listed(roots: Sequence[Path]) -> list[str]:
+    """The names of the files that may be read, as they are given to a tool."""
+    names = (name for root in roots for name in _names(root))
+    return [name for name, _ in zip(dict.fromkeys(names), range(MAX_LISTED), strict=False)]
+
+
+def shown_name(file: Path, roots: Sequence[Path]) -> str:
+    """What a model calls a file that was found."""
+    for root in roots:
+        top = root.resolve()
+        if file != top and file.is_relative_to(top):
+            return file.relative_to(top).as_posix()
+    return file.name
+
+
+def _inside(path: str, roots: Sequence[Path]) -> Path | None:
+    if not path.strip() or len(path) > MAX_NAME or "\0" in path:
+        return None
+    for root in roots:
+        try:
+            top = root.resolve(strict=True)
+            if top.is_file():
+                if path == top.name or Path(path) == top:
+                    return top
+                continue
+            found = (top / path).resolve(strict=True)
+        except (OSError, RuntimeError, ValueError):
+            continue
+        if found.is_relative_to(top):
+            return found
+    return None
+
+
+def _names(root: Path) -> Iterator[str]:
+    try:
+        top = root.resolve(strict=True)
+    except (OSError, RuntimeError):
+        return
+    if top.is_file():
+        yield top.name
+        return
+    entries = 0
+    for folder, folders, names in os.walk(top):
+        here = Path(folder).relative_to(top)
+        keep = (name for name in folders if not name.startswith(".") and name not in _SKIPPED)
+        folders[:] = sorted(keep) if len(here.parts) < _MAX_DEPTH else []
+        entries += len(names) + len(folders)
+        if entries > _MAX_ENTRIES:
+            return
+        for name in sorted(names):
+            if not name.startswith((".", "~$")):
+                yield (here / name).as_posix()

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 Vector = NDArray[np.float32]
 
 _BATCH = 500
+_SPARE = 16
+"""How many more cases a search asks for than it needs, for those that may not be shown..."""
+_MORE = 4
+"""... and how many times as many where that was not enough."""
 
 
 @dataclass(frozen=True)
@@ -169,66 +173,38 @@ class CaseBank(Curation):
     ) -> list[Candidate]:
         """The `n` nearest active cases, nearest first, without those in `exclude`."""
         space = namespace or self.namespace
-        collection = self._collection(space)
-        # A filter on status costs Chroma hundreds of milliseconds in a large bank; asking for as many
-        # more as can be turned away costs nothing.
-        with self.home.reader.connect() as connection:
-            turned_away = journal.count_inactive(connection, space) + len(exclude)
-        wanted = min(n + turned_away, collection.count())
-        if wanted == 0:
-            return []
-        found = collection.query(
-            query_embeddings=cast("Any", [self.checked_vector(vector)]),
-            n_results=wanted,
-            include=["embeddings", "distances"],
-        )
-        ids, distances, embeddings = found["ids"], found["distances"], found["embeddings"]
-        if distances is None or embeddings is None:
-            return []
-        with self.home.reader.connect() as connection:
-            active = journal.read_active(connection, space, ids[0])
-        vectors = unit(np.asarray(embeddings[0], dtype=np.float32))
-        candidates = [
-            Candidate(case_id, 1.0 - float(distance), own, *active[case_id])
-            for case_id, distance, own in zip(ids[0], distances[0], vectors, strict=True)
-            if case_id in active and case_id not in exclude
-        ]
-        candidates.sort(key=lambda candidate: (-candidate.similarity, candidate.case_id))
-        return candidates[:n]
+        task = unit(self.checked_vector(vector))
+        wanted = n + len(exclude) + _SPARE
+        while True:
+            ids = self._nearest(task, wanted, space)
+            found = self._candidates(task, [case_id for case_id in ids if case_id not in exclude], space)
+            if len(found) >= n or len(ids) < wanted:
+                return sorted(found, key=lambda found: (-found.similarity, found.case_id))[:n]
+            # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
+            wanted *= _MORE
 
     def withheld(
         self, vector: Vector, n: int, namespace: str | None = None
     ) -> list[tuple[str, float, Status]]:
         """(case id, cosine, status) of those among the `n` nearest cases that may not be shown."""
         space = namespace or self.namespace
-        collection = self._collection(space)
-        wanted = min(n, collection.count())
-        if wanted == 0:
-            return []
-        query = cast("Any", [self.checked_vector(vector)])
-        found = collection.query(query_embeddings=query, n_results=wanted, include=["distances"])
-        distances = (found["distances"] or [[]])[0]
-        cases = self.get_many(found["ids"][0], space)
+        task = unit(self.checked_vector(vector))
+        ids = self._nearest(task, n, space)
+        with self.home.reader.connect() as connection:
+            looks = journal.read_looks(connection, space, ids)
         return [
-            (case_id, 1.0 - float(distance), cases[case_id].status)
-            for case_id, distance in zip(found["ids"][0], distances, strict=True)
-            if case_id in cases and cases[case_id].status != "active"
+            (case_id, float(unit(looks[case_id].vector) @ task), looks[case_id].status)
+            for case_id in ids
+            if case_id in looks and looks[case_id].status != "active"
         ]
 
     def look_up(
         self, vector: Vector, case_ids: Sequence[str], namespace: str | None = None
     ) -> list[Candidate]:
         """Those of the cases that are there and active, as candidates for the task with this vector."""
-        space = namespace or self.namespace
-        with self.home.reader.connect() as connection:
-            active = journal.read_active_vectors(connection, space, case_ids)
-        task = unit(self.checked_vector(vector))
-        found = []
-        for case_id in case_ids:
-            if case_id in active:
-                own, about = unit(active[case_id][0]), active[case_id][1]
-                found.append(Candidate(case_id, float(own @ task), own, *about))
-        return found
+        return self._candidates(
+            unit(self.checked_vector(vector)), list(case_ids), namespace or self.namespace
+        )
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors, shape (texts, dimensions)."""
@@ -249,6 +225,26 @@ class CaseBank(Curation):
         return row
 
     # -- inside
+
+    def _nearest(self, task: Vector, n: int, namespace: str) -> list[str]:
+        """The ids of the `n` nearest cases, or fewer where there are fewer, whatever their status."""
+        if n < 1:
+            return []
+        query = cast("Any", [task])
+        return self._collection(namespace).query(query_embeddings=query, n_results=n, include=[])["ids"][0]
+
+    def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str) -> list[Candidate]:
+        """Those of the cases that are there and active, in this order; `task` has unit length."""
+        with self.home.reader.connect() as connection:
+            looks = journal.read_looks(connection, namespace, case_ids)
+        found = []
+        for case_id in case_ids:
+            if case_id in looks and looks[case_id].status == "active":
+                look = looks[case_id]
+                own = unit(look.vector)
+                cosine = float(own @ task)
+                found.append(Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation))
+        return found
 
     def _placed(self, case: Case) -> Case:
         space = checked_namespace(case.namespace or self.namespace)
@@ -311,14 +307,14 @@ class CaseBank(Curation):
                 rows = journal.behind(connection, namespace, _BATCH)
             if not rows:
                 return
-            kept = [(row.id, row.case, row.vector) for row in rows if row.case is not None]
-            gone = [row.id for row in rows if row.case is None]
+            kept = [(row, Case.from_dict(row.body)) for row in rows if row.body]
+            gone = [row.id for row in rows if not row.body]
             if kept:
                 collection.upsert(
-                    ids=[case_id for case_id, _, _ in kept],
-                    embeddings=cast("Any", [vector for _, _, vector in kept]),
-                    documents=[case.task for _, case, _ in kept],
-                    metadatas=[_metadata(case) for _, case, _ in kept],
+                    ids=[row.id for row, _ in kept],
+                    embeddings=cast("Any", [row.vector for row, _ in kept]),
+                    documents=[case.task for _, case in kept],
+                    metadatas=[_metadata(case) for _, case in kept],
                 )
             if gone:
                 collection.delete(ids=gone)

@@ -19,11 +19,22 @@ Vector = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class JournalRow:
-    """A case as the journal has it; deleted ones have no case left."""
+    """A case as the journal has it, with an empty body where it was deleted."""
 
     id: str
-    case: Case | None
+    body: dict[str, Any]
     vector: Vector
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a choice needs of a case; `vector` is as it was given."""
+
+    status: Status
+    vector: Vector
+    outcome: Outcome
+    tools: tuple[str, ...]
+    probation: bool
 
 
 def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repetitions: bool) -> str:
@@ -42,7 +53,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         repeated = connection.execute(same.with_only_columns(cases.c.id).limit(1)).scalar()
         if repeated is not None:
             return str(repeated)
-    order = (connection.execute(select(func.max(cases.c.order))).scalar() or 0) + 1
+    newest = select(func.max(cases.c.order)).where(cases.c.namespace == case.namespace)
     row = {
         "namespace": case.namespace,
         "id": case.id,
@@ -51,7 +62,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         **_columns_of(case),
         "probation": case.source_run is not None,
         "source_run": case.source_run,
-        "order": order,
+        "order": func.coalesce(newest.scalar_subquery(), 0) + 1,
         "in_bank": False,
         "deleted": False,
     }
@@ -164,22 +175,14 @@ def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dic
     return {row["id"]: Case.from_dict(row["body"]) for row in rows}
 
 
-def read_active(
-    connection: Connection, namespace: str, ids: Sequence[str]
-) -> dict[str, tuple[Outcome, tuple[str, ...], bool]]:
-    """Outcome, tools and probation of those of the ids that are active: all that a choice needs."""
-    rows = connection.execute(_ACTIVE, {"namespace": namespace, "ids": ids})
-    return {case_id: (outcome, tuple(tools), bool(new)) for case_id, outcome, tools, new in rows}
-
-
-def read_active_vectors(
-    connection: Connection, namespace: str, ids: Sequence[str]
-) -> dict[str, tuple[Vector, tuple[Outcome, tuple[str, ...], bool]]]:
-    """The same, and their vectors."""
-    rows = connection.execute(_ACTIVE_VECTORS, {"namespace": namespace, "ids": ids})
+def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Looks]:
+    """What a choice needs of those of the ids that are there."""
     return {
-        case_id: (np.frombuffer(vector, dtype=np.float32), (outcome, tuple(tools), bool(new)))
-        for case_id, outcome, tools, new, vector in rows
+        case_id: Looks(status, np.frombuffer(vector, dtype=np.float32), outcome, tuple(tools), bool(new))
+        for chunk in chunks(ids)
+        for case_id, status, vector, outcome, tools, new in connection.execute(
+            _LOOKS, {"namespace": namespace, "ids": chunk}
+        )
     }
 
 
@@ -242,11 +245,6 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
     return int(connection.execute(query).scalar_one())
 
 
-def count_inactive(connection: Connection, namespace: str) -> int:
-    """How many cases are there that may not be shown."""
-    return int(connection.execute(_INACTIVE, {"namespace": namespace}).scalar_one())
-
-
 def live_ids(connection: Connection, namespace: str) -> set[str]:
     return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars())
 
@@ -260,32 +258,30 @@ def behind(connection: Connection, namespace: str, limit: int) -> list[JournalRo
         .limit(limit)
     )
     return [
-        JournalRow(
-            row["id"],
-            None if row["deleted"] else Case.from_dict(row["body"]),
-            np.frombuffer(row["vector"], dtype=np.float32),
-        )
+        JournalRow(row["id"], row["body"], np.frombuffer(row["vector"], dtype=np.float32))
         for row in connection.execute(query).mappings()
     ]
 
 
 def set_behind(connection: Connection, namespace: str, ids: Iterable[str]) -> None:
-    for case_id in ids:
-        connection.execute(
-            update(cases).where(cases.c.namespace == namespace, cases.c.id == case_id).values(in_bank=False)
-        )
+    for chunk in chunks(sorted(ids)):
+        these = (cases.c.namespace == namespace, cases.c.id.in_(chunk))
+        connection.execute(update(cases).where(*these).values(in_bank=False))
 
 
 def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -> None:
     """Note that the bank has these rows now, unless one changed meanwhile; deleted ones end here."""
-    for row in done:
-        this = (cases.c.namespace == namespace, cases.c.id == row.id)
-        if row.case is None:
-            connection.execute(delete(cases).where(*this, cases.c.deleted))
-            continue
-        now = connection.execute(select(cases.c.body, cases.c.vector).where(*this, ~cases.c.deleted)).first()
-        if now is not None and (now.body, now.vector) == (row.case.to_dict(), row.vector.tobytes()):
-            connection.execute(update(cases).where(*this).values(in_bank=True))
+    these = (cases.c.namespace == namespace, cases.c.id.in_([row.id for row in done]))
+    now = {
+        case_id: (body, vector)
+        for case_id, body, vector in connection.execute(
+            select(cases.c.id, cases.c.body, cases.c.vector).where(*these)
+        )
+    }
+    same = [row.id for row in done if now.get(row.id) == (row.body, row.vector.tobytes())]
+    these = (cases.c.namespace == namespace, cases.c.id.in_(same))
+    connection.execute(delete(cases).where(*these, cases.c.deleted))
+    connection.execute(update(cases).where(*these).values(in_bank=True))
 
 
 def chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
@@ -300,11 +296,9 @@ def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
 # What every choice asks is built once: to build it takes SQLAlchemy longer than SQLite takes to answer.
 _DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
 _THESE = _live(bindparam("namespace")).where(cases.c.id.in_(bindparam("ids", expanding=True)))
-_ACTIVE = _THESE.where(cases.c.status == "active").with_only_columns(
-    cases.c.id, cases.c.outcome, cases.c.tools, cases.c.probation
+_LOOKS = _THESE.with_only_columns(
+    *(cases.c[name] for name in ("id", "status", "vector", "outcome", "tools", "probation"))
 )
-_ACTIVE_VECTORS = _ACTIVE.add_columns(cases.c.vector)
 _MARKS = _THESE.with_only_columns(
     cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation
 )
-_INACTIVE = _live(bindparam("namespace")).where(cases.c.status != "active").with_only_columns(func.count())

@@ -10,7 +10,7 @@ from memento.memory.database import copy_database, what_happened
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.schema import SCHEMA_VERSION, metadata
 
-_DROPPED = ("cases_by_status",)
+_DROPPED = ("cases_by_status", "cases_behind")
 """Indexes of older versions: they would still be kept up to date, and mislead SQLite."""
 
 

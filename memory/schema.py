@@ -118,9 +118,9 @@ cases = Table(
     Column("harm_weight", Integer),
     Column("harm_square", Integer),
     Column("harm_total", Integer),
-    Index("cases_behind", "namespace", "in_bank"),
+    Index("cases_to_bank", "namespace", "in_bank", "order"),
     Index("cases_by_signature", "namespace", "signature"),
-    Index("cases_by_state", "namespace", "deleted", "status"),
+    Index("cases_by_state", "namespace", "status", "deleted"),
     Index("cases_by_order", "namespace", "order"),
 )
 

@@ -12,7 +12,7 @@ from langgraph.types import Checkpointer
 from memento.graph.background import on_background_loop
 from memento.graph.context import Context
 from memento.graph.executor import compile_executor
-from memento.graph.nodes import evaluate, execute_subtask, plan, retrieve_case, write_back
+from memento.graph.nodes import approve, evaluate, execute_subtask, plan, retrieve_case, write_back
 from memento.graph.parts import Parts, Run
 from memento.graph.state import Input, State, Update
 
@@ -23,12 +23,13 @@ _RECURSION_LIMIT = 1000
 
 
 def compile_agent(parts: Parts, checkpointer: Checkpointer = None) -> Agent:
-    """retrieve_case → plan ⇄ execute_subtask → evaluate → write_back."""
+    """retrieve_case → plan ⇄ execute_subtask (⇄ approve) → evaluate → write_back."""
     builder = StateGraph(State, context_schema=Context, input_schema=Input)
     nodes: dict[str, Callable[[State, Run], Awaitable[Update]]] = {
         "retrieve_case": retrieve_case,
         "plan": plan,
-        "execute_subtask": execute_subtask(compile_executor(parts.tools)),
+        "execute_subtask": execute_subtask(compile_executor()),
+        "approve": approve,
         "evaluate": evaluate,
         "write_back": write_back,
     }
@@ -37,7 +38,9 @@ def compile_agent(parts: Parts, checkpointer: Checkpointer = None) -> Agent:
     builder.add_edge(START, "retrieve_case")
     builder.add_edge("retrieve_case", "plan")
     builder.add_conditional_edges("plan", after_plan, ["execute_subtask", "evaluate"])
-    builder.add_conditional_edges("execute_subtask", after_subtask, ["execute_subtask", "plan", "evaluate"])
+    after = ["execute_subtask", "approve", "plan", "evaluate"]
+    builder.add_conditional_edges("execute_subtask", after_subtask, after)
+    builder.add_edge("approve", "execute_subtask")
     builder.add_edge("evaluate", "write_back")
     builder.add_edge("write_back", END)
     agent = builder.compile(checkpointer=checkpointer, name="memento")
@@ -48,8 +51,10 @@ def after_plan(state: State) -> Literal["execute_subtask", "evaluate"]:
     return "execute_subtask" if state["status"] == "running" else "evaluate"
 
 
-def after_subtask(state: State) -> Literal["execute_subtask", "plan", "evaluate"]:
+def after_subtask(state: State) -> Literal["execute_subtask", "approve", "plan", "evaluate"]:
     """The next subtask; after the last, or one that failed, a new plan or the answer."""
+    if state["paused"]:
+        return "approve"
     if state["status"] != "running":
         return "evaluate"
     if state["step_failed"] or state["position"] >= len(state["plan"]):

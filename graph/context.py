@@ -1,9 +1,10 @@
 """What one run may set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+from memento.graph.tool_budget import check_budgets
 from memento.memory.case_bank import checked_namespace
 from memento.memory.errors import UsageError
 
@@ -40,6 +41,16 @@ class Context:
     """Model calls a run may make."""
     timeout: float | None = None
     """Seconds a run may take."""
+    max_tools: int | None = None
+    """Tools that a run is offered: those most like the task, where there are more."""
+    allow_tools: Sequence[str] | None = None
+    """The names of the tools that a run may use, with wildcards; None: all."""
+    approve: Sequence[str] | None = None
+    """Tools by name, and effects ("writes", "spends"), that a person must approve, call by call."""
+    ask: bool | None = None
+    """Off: there is nobody to approve anything, and such calls are refused at once."""
+    tool_budgets: Mapping[str, Mapping[str, float]] | None = None
+    """What tools may use in a run: {"*": {"calls": 200}, "web_search": {"seconds": 30, "bytes": 100000}}."""
 
     @classmethod
     def from_runtime(cls, runtime: Any) -> Self:
@@ -66,16 +77,36 @@ class Context:
         return merged
 
     def check(self) -> None:
-        for name in ("k", "max_cycles", "max_subtasks", "max_tool_calls", "max_model_calls"):
-            value, least = getattr(self, name), 0 if name == "k" else 1
-            if isinstance(value, bool) or not isinstance(value, int) or value < least:
-                raise UsageError(f"{name} is a whole number from {least}, not {value!r}")
+        self._check_numbers()
         if not isinstance(self.timeout, int | float) or not self.timeout > 0:
             raise UsageError(f"timeout is a number of seconds above 0, not {self.timeout!r}")
-        for name in ("learn", "grow"):
+        for name in ("allow_tools", "approve"):
+            value = getattr(self, name)
+            if value is not None and (
+                isinstance(value, str) or not all(isinstance(one, str) for one in value)
+            ):
+                raise UsageError(f"{name} is a list of names, not {value!r}")
+        if self.tool_budgets is not None:
+            check_budgets(self.tool_budgets)
+        for name in ("learn", "grow", "ask"):
             if not isinstance(getattr(self, name), bool | None):
                 raise UsageError(f"{name} is true or false, not {getattr(self, name)!r}")
         if self.namespace is not None:
             checked_namespace(self.namespace)
         if self.tool_calls not in {"auto", "native", "json"}:
             raise UsageError(f"tool_calls is auto, native or json, not {self.tool_calls!r}")
+
+    def _check_tools(self) -> None:
+        for name in ("allow_tools", "approve"):
+            value = getattr(self, name)
+            names = [] if value is None else value
+            if isinstance(names, str) or not all(isinstance(one, str) for one in names):
+                raise UsageError(f"{name} is a list of names, not {value!r}")
+        if self.tool_budgets is not None:
+            check_budgets(self.tool_budgets)
+
+    def _check_numbers(self) -> None:
+        for name in ("k", "max_cycles", "max_subtasks", "max_tool_calls", "max_model_calls", "max_tools"):
+            value, least = getattr(self, name), 0 if name == "k" else 1
+            if isinstance(value, bool) or not isinstance(value, int) or value < least:
+                raise UsageError(f"{name} is a whole number from {least}, not {value!r}")

@@ -11,21 +11,24 @@ from typing import Annotated, Any, Literal
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call
-from langchain_core.tools import BaseTool, ToolException
+from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.message import add_messages
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.prebuilt import ToolNode
 from langgraph.runtime import Runtime
 from typing_extensions import TypedDict
 
 from memento.graph import prompts, render
+from memento.graph.approval import Decision, Waiting
 from memento.graph.parts import Model
 from memento.graph.state import Usage, add_usage, usage_of
 from memento.graph.structured import Reply, ServiceError, ask, malformed, text_of
 from memento.graph.text import clean, clean_json, identifier, storable
+from memento.graph.tool_budget import Uses
+from memento.graph.tool_calls import Calls, ToolRules, waiting_calls
 from memento.memory import ToolCall
+from memento.tools.traits import traits_of
 
 _SAME_CALL = 3
 _TRIES = 2
@@ -34,11 +37,15 @@ _DEFS = "#/$defs/"
 
 class ExecutorState(TypedDict):
     """`result` is the subtask's, None while it is open; `problem` says why there is none; `failed` that it
-    was the model's service that failed.
+    was the model's service that failed. While calls are `waiting` for a person, the loop rests; it is started
+    again with the `decisions`.
     """
 
     messages: Annotated[list[AnyMessage], add_messages]
     calls: list[ToolCall]
+    tool_use: Uses
+    waiting: list[Waiting]
+    decisions: dict[str, Decision]
     usage: Usage
     broken: int
     result: str | None
@@ -48,41 +55,60 @@ class ExecutorState(TypedDict):
 
 @dataclass(frozen=True, kw_only=True)
 class ExecutorContext:
-    """How one subtask is carried out."""
+    """How one subtask is carried out. `earlier` are the calls of the run's subtasks before it."""
 
     model: Model
     native: bool
     max_tool_calls: int
     max_model_calls: int
+    tools: Sequence[BaseTool]
+    rules: ToolRules
+    earlier: Sequence[ToolCall]
+
+    @property
+    def by_name(self) -> dict[str, BaseTool]:
+        return {tool.name: tool for tool in self.tools}
 
 
 ExecutorGraph = CompiledStateGraph[Any, Any, Any, Any]
 
 
-def compile_executor(tools: Sequence[BaseTool]) -> ExecutorGraph:
-    """The loop over a fixed set of tools. It is only ever run with ainvoke."""
-    by_name = {tool.name: tool for tool in tools}
+def compile_executor() -> ExecutorGraph:
+    """The loop over the tools of its context. It is only ever run with ainvoke or astream."""
 
     async def call_model(state: ExecutorState, runtime: Runtime[ExecutorContext]) -> dict[str, Any]:
-        return await _call_model(state, runtime.context, tools, by_name)
+        update = await _call_model(state, runtime.context)
+        return {**update, "waiting": _waiting(state, update, runtime.context)}
+
+    async def call_tools(state: ExecutorState, runtime: Runtime[ExecutorContext]) -> dict[str, Any]:
+        return await _call_tools(state, runtime.context)
 
     async def note_results(state: ExecutorState, runtime: Runtime[ExecutorContext]) -> dict[str, Any]:
-        return _note_results(state, one_call=not runtime.context.native)
+        return _note_results(state, runtime.context)
 
     builder = StateGraph(ExecutorState, context_schema=ExecutorContext)
     builder.add_node("call_model", call_model)
-    builder.add_node("tools", ToolNode(tools, handle_tool_errors=_tool_error))
+    builder.add_node("tools", call_tools)
     builder.add_node("note_results", note_results)
-    builder.add_edge(START, "call_model")
+    builder.add_conditional_edges(START, _at_start, ["tools", "call_model"])
     builder.add_conditional_edges("call_model", _after_model, ["tools", "call_model", END])
     builder.add_edge("tools", "note_results")
     builder.add_conditional_edges("note_results", _after_tools, ["call_model", END])
     return builder.compile(checkpointer=False, name="executor")
 
 
-def start(messages: list[AnyMessage], usage: Usage) -> ExecutorState:
+def start(messages: list[AnyMessage], usage: Usage, tool_use: Uses) -> ExecutorState:
     return ExecutorState(
-        messages=messages, calls=[], usage=usage, broken=0, result=None, problem="", failed=False
+        messages=messages,
+        calls=[],
+        tool_use=tool_use,
+        waiting=[],
+        decisions={},
+        usage=usage,
+        broken=0,
+        result=None,
+        problem="",
+        failed=False,
     )
 
 
@@ -108,9 +134,8 @@ def call_schema(tools: Sequence[BaseTool]) -> dict[str, Any]:
     }
 
 
-async def _call_model(
-    state: ExecutorState, context: ExecutorContext, tools: Sequence[BaseTool], by_name: dict[str, BaseTool]
-) -> dict[str, Any]:
+async def _call_model(state: ExecutorState, context: ExecutorContext) -> dict[str, Any]:
+    by_name = context.by_name
     if state["usage"]["model_calls"] >= context.max_model_calls:
         return _stopped(f"reached {context.max_model_calls} model calls")
     try:
@@ -118,7 +143,8 @@ async def _call_model(
             return await _native_call(state, context, by_name)
         if len(state["calls"]) >= context.max_tool_calls:
             return _stopped(f"reached {context.max_tool_calls} tool calls")
-        reply = await ask(context.model, _as_text(state["messages"]), call_schema(tools))
+        turns = _as_text(state["messages"], _untrusted(context.tools))
+        reply = await ask(context.model, turns, call_schema(context.tools))
     except ServiceError as error:
         usage = add_usage(state["usage"], usage_of(None))
         return {**_stopped(f"the executor's model failed ({error})"), "failed": True, "usage": usage}
@@ -130,7 +156,8 @@ async def _native_call(
 ) -> dict[str, Any]:
     try:
         chat = context.model.chat.bind_tools(list(tools.values())) if tools else context.model.chat
-        message = await chat.ainvoke([_short_result(message) for message in state["messages"]])
+        strangers = _untrusted(context.tools)
+        message = await chat.ainvoke([_for_model(message, strangers) for message in state["messages"]])
     except Exception as error:  # noqa: BLE001 - each client has errors of its own
         usage = add_usage(state["usage"], usage_of(None))
         return {**_broken(state, malformed(error)), "usage": usage}
@@ -218,17 +245,44 @@ def _json_call(state: ExecutorState, reply: Reply, by_name: dict[str, BaseTool])
     return {"messages": [asked]}
 
 
-def _note_results(state: ExecutorState, *, one_call: bool) -> dict[str, Any]:
-    """Take the new tool results down, and see whether the subtask is done or going in circles. With
-    `one_call` the first call that works is the subtask's result.
+def _waiting(state: ExecutorState, update: dict[str, Any], context: ExecutorContext) -> list[Waiting]:
+    """The calls that the model just asked for and that wait for a person."""
+    said = update.get("messages") or [None]
+    asked = next((message for message in said if isinstance(message, AIMessage)), None)
+    if asked is None or update.get("problem"):
+        return []
+    return waiting_calls(asked, context.by_name, context.rules, state["decisions"])
+
+
+async def _call_tools(state: ExecutorState, context: ExecutorContext) -> dict[str, Any]:
+    calls = Calls(
+        tools=context.by_name,
+        rules=context.rules,
+        earlier=[*context.earlier, *state["calls"]],
+        decisions=state["decisions"],
+        uses=dict(state["tool_use"]),
+    )
+    return {"messages": await calls.run(_asked_last(state)[0]), "tool_use": calls.uses}
+
+
+def _asked_last(state: ExecutorState) -> tuple[AIMessage, list[AnyMessage]]:
+    """The model's last message, and what came after it."""
+    at = max(i for i, message in enumerate(state["messages"]) if isinstance(message, AIMessage))
+    asked = state["messages"][at]
+    assert isinstance(asked, AIMessage)  # noqa: S101 - it was found by this
+    return asked, state["messages"][at + 1 :]
+
+
+def _note_results(state: ExecutorState, context: ExecutorContext) -> dict[str, Any]:
+    """Take the new tool results down, and see whether the subtask is done or going in circles. Without native
+    calls the first call that works is the subtask's result.
     """
-    asked_at = max(i for i, message in enumerate(state["messages"]) if isinstance(message, AIMessage))
-    asked, answers = state["messages"][asked_at], state["messages"][asked_at + 1 :]
-    assert isinstance(asked, AIMessage)  # noqa: S101 - asked_at was found by this
+    asked, answers = _asked_last(state)
     arguments: dict[str, Any] = {str(call["id"]): call["args"] for call in asked.tool_calls}
     arguments |= {str(call["id"]): {"input": call["args"]} for call in asked.invalid_tool_calls}
+    strangers = _untrusted(context.tools)
     new = [
-        _noted(message, arguments.get(message.tool_call_id, {}))
+        _noted(message, arguments.get(message.tool_call_id, {}), untrusted=message.name in strangers)
         for message in answers
         if isinstance(message, ToolMessage)
     ]
@@ -236,37 +290,62 @@ def _note_results(state: ExecutorState, *, one_call: bool) -> dict[str, Any]:
     calls = [*state["calls"], *new]
     update: dict[str, Any] = {"calls": calls}
     repeated = Counter(json.dumps([c["name"], c["args"]], sort_keys=True, default=str) for c in calls)
-    if one_call and new and not new[-1]["error"]:
+    if not context.native and new and not new[-1]["error"]:
         update["result"] = new[-1]["result"]
     elif max(repeated.values(), default=0) >= _SAME_CALL:
         update |= _stopped(f"made the same call {_SAME_CALL} times")
     return update
 
 
-def _noted(message: ToolMessage, args: dict[str, Any]) -> ToolCall:
+def _noted(message: ToolMessage, args: dict[str, Any], *, untrusted: bool) -> ToolCall:
     text = clean(str(message.text))
     failed = message.status == "error"
-    return ToolCall(
+    call = ToolCall(
         name=str(message.name or "unknown"),
         args=storable(args),
         result="" if failed else text,
         error=text if failed else None,
     )
+    return {**call, "untrusted": True} if untrusted else call
+
+
+def _untrusted(tools: Sequence[BaseTool]) -> set[str | None]:
+    """The names of the tools whose results anybody may have written."""
+    return {tool.name for tool in tools if traits_of(tool).untrusted}
 
 
 def _tool_name(name: str | None, tools: Container[str]) -> str:
     return str(name) if name in tools else identifier(name or "")
 
 
-def _short_result(message: AnyMessage) -> AnyMessage:
-    """A tool's result as a model can take it, whatever its size and characters."""
+def _for_model(message: AnyMessage, strangers: Container[str | None]) -> AnyMessage:
+    """A tool's result as a model can take it, whatever its size and characters and whoever wrote it."""
     if not isinstance(message, ToolMessage):
         return message
-    return message.model_copy(update={"content": clean_json(message.content)})
+    content = clean_json(message.content)
+    if message.name in strangers:
+        content = render.as_data(content) if isinstance(content, str) else _blocks_as_data(content)
+    return message.model_copy(update={"content": content})
+
+
+def _blocks_as_data(blocks: list[Any]) -> list[Any]:
+    return [
+        {**block, "text": render.as_data(str(block["text"]))}
+        if isinstance(block, dict) and "text" in block
+        else render.as_data(block)
+        if isinstance(block, str)
+        else block
+        for block in blocks
+    ]
+
+
+def _at_start(state: ExecutorState) -> Literal["tools", "call_model"]:
+    """Where a person has decided, the calls that waited for it come first."""
+    return "tools" if state["decisions"] else "call_model"
 
 
 def _after_model(state: ExecutorState) -> Literal["tools", "call_model", "__end__"]:
-    if state["result"] is not None or state["problem"]:
+    if state["result"] is not None or state["problem"] or state["waiting"]:
         return "__end__"
     last = state["messages"][-1]
     asking = isinstance(last, ToolMessage) or (isinstance(last, AIMessage) and bool(last.tool_calls))
@@ -291,32 +370,19 @@ def _broken(state: ExecutorState, problem: str) -> dict[str, Any]:
     }
 
 
-def _as_text(messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+def _as_text(messages: Sequence[AnyMessage], strangers: Container[str | None]) -> list[AnyMessage]:
     """Tool calls and results as plain turns, for models that know no tools."""
     turns: list[AnyMessage] = []
     for message in messages:
         if isinstance(message, ToolMessage):
-            turns.append(HumanMessage(render.tool_result_text(clean(str(message.text), limit=4000))))
+            result = clean(str(message.text), limit=4000)
+            result = render.as_data(result) if message.name in strangers else result
+            turns.append(HumanMessage(render.tool_result_text(result)))
         elif isinstance(message, AIMessage):
             turns.append(AIMessage(message.content))
         else:
             turns.append(message)
     return turns
-
-
-def _tool_error(error: Exception) -> str:
-    """What the model is told of a tool's error: its own words where it meant them for the model, and
-    otherwise the kind only, since a message may hold paths or secrets.
-    """
-    if isinstance(error, ToolException):
-        return f"Error: {error}"
-    if type(error).__name__ in {"ValidationError", "ToolInvocationError"}:
-        return f"Error: wrong arguments. {_first_lines(str(error))}"
-    return f"Error: the tool failed ({type(error).__name__}). Try other arguments or another tool."
-
-
-def _first_lines(text: str) -> str:
-    return " ".join(text.split())[:400]
 
 
 def _option(name: str, args: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What the graph is made of. It is handed these and reads nothing else: no environment, no file."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,13 +32,17 @@ class Model:
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """`model` gives the model of a name, `policy` the case-selection policy of a name with its bank and
-    ledger, opened at the first call. `evaluate` judges a run under a context.
+    ledger, opened at the first call. `tools` gives those that there are, which may have to be connected to.
+    `redact` takes secrets out of what tools say. `evaluate` judges a run under a context. `end_run` is told
+    of every run that ended.
     """
 
     defaults: Context
     model: Callable[[str], Model]
     policy: Callable[[str], Policy]
-    tools: Sequence[BaseTool]
+    tools: Callable[[], Awaitable[Sequence[BaseTool]]]
+    redact: Callable[[str], str]
+    end_run: Callable[[str], Awaitable[None]]
     evaluate: Callable[[RunView, Context], Awaitable[Evaluation]]
 
 
@@ -60,6 +64,10 @@ class Run:
     @property
     def policy(self) -> Policy:
         return self.parts.policy(str(self.context.policy))
+
+    async def tools(self, names: Collection[str]) -> list[BaseTool]:
+        """Those of the tools that this run offers, of those that are still there."""
+        return [tool for tool in await self.parts.tools() if tool.name in names]
 
     def seconds_left(self, spent: float) -> float:
         return float(self.context.timeout or 0) - spent

@@ -3,6 +3,7 @@ it ignores the same cases as a block of text. Failed cases become short warnings
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +13,11 @@ from langchain_core.messages.tool import tool_call
 
 from memento.graph.text import identifier
 from memento.memory import Case, Step, ToolCall
+from memento.memory.case import is_untrusted
 
 _LONG = 1500
 _WARNINGS = 3
+_FENCE = re.compile(r"<(?=\s*/?\s*untrusted)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,11 @@ def subtask_turn(subtask: str, earlier: Sequence[Step]) -> HumanMessage:
     return HumanMessage(subtask_text(subtask, earlier))
 
 
+def as_data(text: str) -> str:
+    """What anybody may have written, marked as such; nothing in it can end the mark."""
+    return f"<untrusted>\n{_FENCE.sub('‹', text)}\n</untrusted>"
+
+
 def task_line(task: str) -> str:
     return f"Task: {task}"
 
@@ -78,12 +86,12 @@ def subtask_text(subtask: str, earlier: Sequence[Step]) -> str:
     """A subtask with the results of those before it in the same plan."""
     if not earlier:
         return f"Subtask: {subtask}"
-    results = "; ".join(_short(step["result"]) for step in earlier)
+    results = "; ".join(_step_result(step) for step in earlier)
     return f"Subtask: {subtask}\nResult so far: {results}"
 
 
 def results_text(steps: Sequence[Step]) -> str:
-    lines = (f"{n}. {step['subtask']}: {_short(step['result'])}" for n, step in enumerate(steps, start=1))
+    lines = (f"{n}. {step['subtask']}: {_step_result(step)}" for n, step in enumerate(steps, start=1))
     return "Results:\n" + "\n".join(lines)
 
 
@@ -126,9 +134,16 @@ def _native_calls(step: Step, calls: Sequence[ToolCall], number: int) -> list[An
         call_id = f"case{number}_{position}_{len(turns)}"
         asked = tool_call(name=identifier(call["name"]), args=call["args"], id=call_id)
         turns.append(AIMessage("", tool_calls=[asked]))
-        turns.append(ToolMessage(_short(call["result"]), tool_call_id=call_id))
-    turns.append(AIMessage(_short(step["result"])))
+        result = _short(call["result"])
+        result = as_data(result) if call.get("untrusted") else result
+        turns.append(ToolMessage(result, tool_call_id=call_id))
+    turns.append(AIMessage(_step_result(step)))
     return turns
+
+
+def _step_result(step: Step) -> str:
+    result = _short(step["result"])
+    return as_data(result) if is_untrusted([step]) else result
 
 
 def _warnings(cases: Sequence[Case]) -> str:

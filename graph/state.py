@@ -8,6 +8,8 @@ from langgraph.graph.message import add_messages
 from pydantic import GetPydanticSchema
 from typing_extensions import TypedDict
 
+from memento.graph.approval import Decision
+from memento.graph.tool_budget import Uses
 from memento.memory import Shown, Step
 
 if TYPE_CHECKING:
@@ -61,6 +63,11 @@ class State(TypedDict, total=False):
     plan_starts_at: int  # the step of the trajectory that began this plan
     step_failed: bool
     trajectory: list[Step]
+
+    offered: list[str]  # the names of the tools of this run
+    tool_use: Uses  # what they used so far
+    paused: dict[str, Any] | None  # a subtask that waits for a person, as plain data
+    decisions: dict[str, Decision]  # what the person said, by the call's id
 
     answer: str
     status: Status

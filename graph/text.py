@@ -6,14 +6,20 @@ from typing import Any
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _NO_NAME = re.compile(r"[^a-zA-Z0-9_-]")
+_CUT = re.compile(r"… \(\d+ more characters\)\Z")
 _DEEPEST = 40
 _INT64 = 2**63
 
 
 def clean(text: str, limit: int = 20_000) -> str:
-    """A text without control characters and lone surrogates, at most `limit` characters of it."""
+    """A text without control characters and lone surrogates, at most `limit` characters of it. Cleaning it
+    again changes nothing.
+    """
     text = _CONTROL.sub("", text).encode("utf-8", "ignore").decode()
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} more characters)"
+    cut = _CUT.search(text, limit)
+    if len(text) <= limit or (cut and cut.start() == limit):
+        return text
+    return f"{text[:limit]}… ({len(text) - limit} more characters)"
 
 
 def identifier(name: str) -> str:

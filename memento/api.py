@@ -8,7 +8,7 @@ from memento.errors import UsageError
 from memento.settings import Settings, default_models, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
@@ -38,6 +38,7 @@ def build_graph(
     """
     from memento.evaluators import default_evaluator
     from memento.graph import Parts, compile_agent
+    from memento.memory.redact import redactor, secret_values
     from memento.models import model_source
 
     chosen = default_models(load_settings() if settings is None else settings)
@@ -49,7 +50,9 @@ def build_graph(
         defaults=context,
         model=model,
         policy=_policies(chosen, bank),
-        tools=list(_own_tools(chosen) if tools is None else tools),
+        tools=_tool_source(chosen, tools),
+        redact=redactor(secret_values(os.environ)),
+        end_run=_end_run,
         evaluate=default_evaluator(evaluator, model),
     )
     return compile_agent(parts, checkpointer)
@@ -63,14 +66,17 @@ def as_tool(
     """The agent as a LangChain tool with one argument, `task`, that returns the answer."""
     from langchain_core.tools import StructuredTool
 
+    from memento.graph import Context
+
     # Each call is a run of its own, in no thread: neither the graph's nor that of the agent that calls it.
+    nobody = Context(ask=False)
     alone: Agent = graph.copy({"checkpointer": False})
 
     def run(task: str) -> str:
-        return str(alone.invoke({"task": task})["answer"])
+        return str(alone.invoke({"task": task}, context=nobody)["answer"])
 
     async def arun(task: str) -> str:
-        return str((await alone.ainvoke({"task": task}))["answer"])
+        return str((await alone.ainvoke({"task": task}, context=nobody))["answer"])
 
     return StructuredTool.from_function(run, arun, name=name, description=description)
 
@@ -168,6 +174,21 @@ def _embed(settings: Settings) -> "Embed":
     return embed
 
 
+def _tool_source(
+    settings: Settings, tools: "Sequence[BaseTool] | None"
+) -> "Callable[[], Awaitable[Sequence[BaseTool]]]":
+    fixed = list(_own_tools(settings) if tools is None else tools)
+
+    async def source() -> "Sequence[BaseTool]":
+        return fixed
+
+    return source
+
+
+async def _end_run(_run_id: str) -> None:
+    pass
+
+
 def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":
     """What a run has where its context says nothing, and the chat models that are objects, by name."""
     from memento.graph import Context
@@ -193,6 +214,11 @@ def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":
         max_tool_calls=settings.max_tool_calls,
         max_model_calls=settings.max_model_calls,
         timeout=settings.timeout,
+        max_tools=settings.max_tools,
+        allow_tools=settings.allow_tools,
+        approve=settings.approve,
+        ask=settings.ask,
+        tool_budgets=settings.tool_budgets,
     )
     return context, objects
 

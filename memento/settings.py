@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, NonNegativeFloat, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memento.errors import UsageError
@@ -47,6 +47,13 @@ class Settings(BaseSettings):
     max_tool_calls: int = Field(default=8, ge=1)
     max_model_calls: int = Field(default=40, ge=1)
     timeout: float = Field(default=600, gt=0)
+    max_tools: int = Field(default=12, ge=1)
+    allow_tools: Annotated[tuple[str, ...] | None, NoDecode] = None
+    approve: Annotated[tuple[str, ...], NoDecode] = ()
+    ask: bool = True
+    tool_budgets: dict[str, dict[str, NonNegativeFloat]] = Field(
+        default_factory=lambda: {"*": {"calls": 200.0, "seconds": 600.0, "bytes": 4_000_000.0}}
+    )
 
     _given: frozenset[str] = PrivateAttr(frozenset())
 
@@ -87,6 +94,13 @@ class Settings(BaseSettings):
         if missing:
             raise ValueError(f"there is no folder {missing[0]}")
         return expanded
+
+    @field_validator("allow_tools", "approve", mode="before")
+    @classmethod
+    def _names(cls, value: Any) -> Any:
+        if isinstance(value, str) and not value.lstrip().startswith("["):
+            return tuple(name.strip() for name in value.split(",") if name.strip())
+        return _from_json(value)
 
     @model_validator(mode="after")
     def _available(self) -> Self:

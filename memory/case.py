@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from numbers import Real
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, NotRequired, Self, get_args
 
 from typing_extensions import TypedDict
 
@@ -20,12 +20,15 @@ SUCCESS_AT = 0.5
 
 
 class ToolCall(TypedDict):
-    """One call of a tool: `error` says what went wrong, None when nothing did."""
+    """One call of a tool: `error` says what went wrong, None when nothing did. `untrusted` stands there, and
+    is true, where what came back may have been written by anybody.
+    """
 
     name: str
     args: dict[str, Any]
     result: str
     error: str | None
+    untrusted: NotRequired[bool]
 
 
 class Step(TypedDict):
@@ -78,12 +81,18 @@ def tool_sequence(trajectory: Sequence[Step]) -> list[str]:
     return [call["name"] for step in trajectory for call in step["tool_calls"] if not call["error"]]
 
 
+def is_untrusted(trajectory: Sequence[Step]) -> bool:
+    """Whether anything in a trajectory may have been written by anybody."""
+    return any(call.get("untrusted", False) for step in trajectory for call in step["tool_calls"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One past run, or one demonstration, as the case bank keeps it.
 
     An empty `id` follows from the run and what it answered, or else from the content; the bank fills in
     its own namespace where none is given. `parents` are the ids of the cases shown when it was made.
+    `untrusted`: it was made from content that anybody may have written, or from a case that was.
     """
 
     task: str
@@ -93,6 +102,7 @@ class Case:
     reward: float | None = None
     outcome: Outcome = "unknown"
     parents: list[str] = field(default_factory=list)
+    untrusted: bool = False
     source_run: str | None = None
     status: Status = "active"
     pinned: bool = False
@@ -150,8 +160,11 @@ class Case:
         answer: str,
         reward: float | None,
         parents: Sequence[str],
+        untrusted: bool = False,
     ) -> Self:
-        """A run as a case. Its plan is what was carried out, over all plans that the run made."""
+        """A run as a case. Its plan is what was carried out, over all plans that the run made. It is
+        untrusted where its parents are, or what its tools returned.
+        """
         return cls(
             task=task,
             plan=[step["subtask"] for step in trajectory] or list(plan),
@@ -160,6 +173,7 @@ class Case:
             reward=reward,
             outcome=outcome_of(reward),
             parents=list(parents),
+            untrusted=untrusted or is_untrusted(trajectory),
             source_run=run_id,
             namespace=namespace,
         )
@@ -182,8 +196,9 @@ class Case:
                 and (key, values[key]) != ("source_run", None)
             ):
                 raise UsageError(f"a case's {key} is a text")
-        if not isinstance(values.get("pinned", False), bool):
-            raise UsageError("a case's pinned is true or false")
+        for key in ("pinned", "untrusted"):
+            if not isinstance(values.get(key, False), bool):
+                raise UsageError(f"a case's {key} is true or false")
         for key in ("plan", "parents"):
             if key in values and not _is_list_of_text(values[key]):
                 raise UsageError(f"a case's {key} is a list of texts")
@@ -218,14 +233,13 @@ def step_from(row: Any) -> Step:
         if not isinstance(call, dict) or not call.get("name"):
             raise UsageError("a tool call in a trajectory needs a name")
         args = call.get("args") or {}
-        calls.append(
-            ToolCall(
-                name=str(call["name"]),
-                args=args if isinstance(args, dict) else {"input": args},
-                result=str(call.get("result") or ""),
-                error=str(call["error"]) if call.get("error") else None,
-            )
+        kept = ToolCall(
+            name=str(call["name"]),
+            args=args if isinstance(args, dict) else {"input": args},
+            result=str(call.get("result") or ""),
+            error=str(call["error"]) if call.get("error") else None,
         )
+        calls.append({**kept, "untrusted": True} if call.get("untrusted") is True else kept)
     result = row.get("result")
     if result is None:
         result = calls[-1]["result"] if calls else ""

@@ -60,7 +60,7 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         "body": case.to_dict(),
         "vector": np.asarray(vector, dtype=np.float32).tobytes(),
         **_columns_of(case),
-        "probation": case.source_run is not None,
+        "probation": case.source_run is not None or case.untrusted,
         "source_run": case.source_run,
         "order": func.coalesce(newest.scalar_subquery(), 0) + 1,
         "in_bank": False,

@@ -341,16 +341,22 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
     repeated = read_one(connection, run["namespace"], run["case_id"]) if run["case_id"] else None
     if repeated is None or repeated.source_run == run_id or repeated.outcome == outcome_of(reward):
         return
-    shown = _slots_of(connection, [run_id]).get(run_id, ())
+    parents = [slot.case_id for slot in _slots_of(connection, [run_id]).get(run_id, ())]
     own = Case.from_run(
         run_id,
         **{name: run[name] for name in ("namespace", "task", "plan", "trajectory", "answer")},
         reward=reward,
-        parents=[slot.case_id for slot in shown],
+        parents=parents,
+        untrusted=repeated.untrusted or _any_untrusted(connection, run["namespace"], parents),
     )
     vector = np.frombuffer(run["vector"], dtype=np.float32)
     case_id = add_case(connection, own, vector, merge_repetitions=True)
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
+
+
+def _any_untrusted(connection: Connection, namespace: str, case_ids: Sequence[str]) -> bool:
+    found = (read_one(connection, namespace, case_id) for case_id in case_ids)
+    return any(case is not None and case.untrusted for case in found)
 
 
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:

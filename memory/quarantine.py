@@ -22,6 +22,9 @@ _SURE = 2.0
 """Standard deviations by which what is expected without cases is lowered, before a case is blamed: bounds of
 harm are only as right as that is."""
 _TRUSTED_AFTER = 2
+_TRUSTED_LATER = 6
+"""So many outcomes end the probation of a case; more that of one that was made from what anybody may have
+written."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,8 @@ def _verdict(connection: Connection, row: RowMapping, account: "Account") -> Non
     if by_a_person or row["pinned"]:
         return
     harmful = account.sums().bounds()[1] < 0 and not _helps_somewhere(connection, row)
-    did_well = account.outcomes >= _TRUSTED_AFTER and account.total >= 0
+    enough = _TRUSTED_LATER if row["untrusted"] else _TRUSTED_AFTER
+    did_well = account.outcomes >= enough and account.total >= 0
     ends_probation = row["probation"] and did_well and not harmful
     if harmful == bool(row["harmful"]) and not ends_probation:
         return
@@ -129,7 +133,10 @@ _RUN = (runs.c.namespace, runs.c.number, runs.c.learn, runs.c.without, runs.c.wi
 _ACCOUNT = [f"harm_{name}" for name in _SUMS]
 _COLUMNS = ("namespace", "id", "vector", "status", "probation", "harmful", "judged_after", *_ACCOUNT)
 _THESE = (
-    select(*(cases.c[name] for name in _COLUMNS), cases.c.body["pinned"].as_boolean().label("pinned"))
+    select(
+        *(cases.c[name] for name in _COLUMNS),
+        *(cases.c.body[name].as_boolean().label(name) for name in ("pinned", "untrusted")),
+    )
     .where(cases.c.namespace == bindparam("this"), cases.c.id.in_(bindparam("ids", expanding=True)))
     .where(~cases.c.deleted)
     .order_by(cases.c.id)
@@ -187,4 +194,5 @@ def _suspect_children(connection: Connection, namespace: str, case_id: str, *, s
     for child, body in connection.execute(select(cases.c.id, cases.c.body).where(*about)).all():
         if case_id in body.get("parents", ()):
             this = (cases.c.namespace == namespace, cases.c.id == child)
-            connection.execute(update(cases).where(*this).values(probation=suspect))
+            probation = suspect or bool(body.get("untrusted"))
+            connection.execute(update(cases).where(*this).values(probation=probation))

@@ -1,6 +1,7 @@
 """Keeping credentials out of everything that is stored."""
 
 import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 MARK = "[redacted]"
@@ -55,6 +56,26 @@ _URL_LOGIN = re.compile(r"(?i)\b([a-z][a-z0-9+.\-]{0,30}://[^\s:/@]*:)[^\s/?#]+@
 _SECRET_NAME = re.compile(
     r"(?i)(?:(?:api|access|private)[_-]?key|secret|password|passwd|passphrase|pwd|(?:access|auth)[_-]?token|authorization)$"
 )
+
+_SECRET_VARIABLE = re.compile(r"(?i)(?:key|token|secret|passw(?:or)?d|passphrase|pwd|credentials?)$")
+_TELLING = 8  # a shorter value is as likely a word
+
+
+def secret_values(environment: Mapping[str, str]) -> list[str]:
+    """The values of the variables whose names say that they are credentials, the longest first."""
+    named = {value.strip() for name, value in environment.items() if _SECRET_VARIABLE.search(name)}
+    return sorted((value for value in named if len(value) >= _TELLING), key=len, reverse=True)
+
+
+def redactor(secrets: Sequence[str]) -> Callable[[str], str]:
+    """`redact_text` that takes out these values as well."""
+
+    def redact_all(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, MARK)
+        return redact_text(text)
+
+    return redact_all
 
 
 def redact_text(text: str) -> str:

@@ -18,11 +18,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.tools import StructuredTool, ToolException
 from pydantic import BaseModel, ValidationError
 
+from memento.tools.traits import Traits
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
 OUTPUT_CHARACTERS = 4_000
 _WHOLE_DIGITS = 15  # up to here whole numbers are written out
+PURE = Traits(effect="reads")
 _WORKER = Path(__file__).with_name("_worker.py")
 _KEPT_VARIABLES = (
     "SYSTEMROOT",
@@ -48,14 +51,18 @@ def make_tool(
     function: Callable[..., str],
     schema: type[BaseModel],
     coroutine: Callable[..., Awaitable[str]] | None = None,
+    traits: Traits = PURE,
 ) -> BoundedTool:
-    """A tool named and described by the function itself."""
+    """A tool named and described by the function itself. Unless `traits` say otherwise it changes nothing,
+    and what it returns is computed from what the user has.
+    """
     made = BoundedTool.from_function(
         func=function,
         coroutine=coroutine,
         name=function.__name__,
         description=inspect.getdoc(function),
         args_schema=schema,
+        metadata=traits.metadata(),
     )
     assert isinstance(made, BoundedTool)  # noqa: S101  (from_function is typed as the base class)
     return made

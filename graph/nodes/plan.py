@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, SystemMessage
+from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
 
 from memento.graph import prompts, render
-from memento.graph.cases import shown_cases
+from memento.graph.cases import has_strangers, shown_cases
 from memento.graph.parts import Run
 from memento.graph.state import State, Update, add_usage, give_up, usage_of
 from memento.graph.structured import Reply, ServiceError, ask
@@ -23,7 +24,8 @@ async def plan(state: State, run: Run) -> Update:
     """Ask the planner for subtasks or the answer, with the cases and the results so far."""
     cases = await asyncio.to_thread(shown_cases, state, run)
     last = state["cycle"] >= (run.context.max_cycles or 1)
-    messages = _messages(state, run, cases, last=last)
+    tools = await run.tools(state["offered"])
+    messages = _messages(state, run, cases, tools, last=last)
     allowed = 0 if last else run.context.max_subtasks or 1
     schema = _schema(run, allowed, citing=run.planner.native_tools and bool(cases))
     usage = state["usage"]
@@ -82,10 +84,13 @@ def _closed(properties: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _messages(state: State, run: Run, cases: Sequence[Case], *, last: bool) -> list[AnyMessage]:
+def _messages(
+    state: State, run: Run, cases: Sequence[Case], tools: Sequence[BaseTool], *, last: bool
+) -> list[AnyMessage]:
     citing, small = run.planner.native_tools, run.planner.small
+    strangers = not small and has_strangers(tools, cases)
     messages: list[AnyMessage] = [
-        SystemMessage(prompts.planner_system(run.parts.tools, citing=citing, small=small)),
+        SystemMessage(prompts.planner_system(tools, citing=citing, small=small, strangers=strangers)),
         *render.planner_turns(cases, numbered=citing, small=small),
         render.task_turn(state["question"], cases),
     ]

@@ -1,14 +1,17 @@
 """Begin a run, and choose the cases to show."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.messages import HumanMessage
+from langchain_core.tools import BaseTool
 from langgraph.config import get_stream_writer
 
 from memento.graph.parts import Run
 from memento.graph.state import State, Update, no_usage
 from memento.graph.text import clean
+from memento.graph.tool_choice import allowed_tools, offered_tools
 from memento.memory import Selection
 from memento.memory.case import utc_now
 from memento.memory.errors import UsageError
@@ -21,6 +24,8 @@ async def retrieve_case(state: State, run: Run) -> Update:
     """Take the input over, reset what an earlier run on this thread left, and select cases for the task."""
     task = task_of(state)
     selection = await asyncio.to_thread(_begin, task, run)
+    tools = allowed_tools(await run.parts.tools(), run.context.allow_tools)
+    offered = await asyncio.to_thread(_offered, task, tools, selection, run)
     get_stream_writer()({"event": "cases", "arm": selection.arm, "cases": selection.cases})
     given = "task" in state and bool(state["task"])
     return {
@@ -39,6 +44,10 @@ async def retrieve_case(state: State, run: Run) -> Update:
         "plan_starts_at": 0,
         "step_failed": False,
         "trajectory": [],
+        "offered": offered,
+        "tool_use": {},
+        "paused": None,
+        "decisions": {},
         "answer": "",
         "status": "running",
         "usage": no_usage(),
@@ -82,6 +91,16 @@ def _begin(task: str, run: Run) -> Selection:
         explore=bool(context.learn),
         k=context.k,
     )
+
+
+def _offered(task: str, tools: Sequence[BaseTool], selection: Selection, run: Run) -> list[str]:
+    """The names of the tools that the run is offered."""
+    bank, most = run.policy.bank, run.context.max_tools or 1
+    if len(tools) <= most:
+        return [tool.name for tool in tools]
+    shown = bank.get_many([slot.case_id for slot in selection.cases], run.context.namespace)
+    used = {name for case in shown.values() for name in case.tools}
+    return offered_tools(task, tools, used, most, bank.embed)
 
 
 def _plain(selection: Selection) -> dict[str, Any]:

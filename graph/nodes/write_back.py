@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -17,6 +18,7 @@ from memento.memory.credit import followed
 
 async def write_back(state: State, run: Run) -> Update:
     """One ledger transaction, then the bank. Writing the same run twice adds nothing."""
+    await run.parts.end_run(state["run_id"])
     retrieved, case_id = await asyncio.to_thread(_write, state, run)
     return {
         "retrieved": retrieved,
@@ -27,7 +29,8 @@ async def write_back(state: State, run: Run) -> Update:
 
 def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
     bank = run.policy.bank
-    retrieved = with_use(state["retrieved"], uses(state, shown_cases(state, run)))
+    cases = shown_cases(state, run)
+    retrieved = with_use(state["retrieved"], uses(state, cases))
     vector = bank.embed([state["question"]])[0]
     chosen = {**state["selection"], "candidates": [tuple(row) for row in state["selection"]["candidates"]]}
     record = RunRecord(
@@ -46,7 +49,7 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
         started_at=state["started_at"],
         seconds=round(time.time() - datetime.fromisoformat(state["started_at"]).timestamp(), 3),
     )
-    case = _case(state, str(run.context.namespace)) if _grows(state, run) else None
+    case = _case(state, cases, str(run.context.namespace)) if _grows(state, run) else None
     case_id = bank.ledger.commit_run(record, _reward(state), case, vector)
     if case_id is not None:
         bank.sync(run.context.namespace)
@@ -80,7 +83,7 @@ def _reward(state: State) -> Reward | None:
     )
 
 
-def _case(state: State, namespace: str) -> Case:
+def _case(state: State, shown: Sequence[Case], namespace: str) -> Case:
     return Case.from_run(
         state["run_id"],
         namespace=namespace,
@@ -90,4 +93,5 @@ def _case(state: State, namespace: str) -> Case:
         answer=state["answer"],
         reward=state["reward"],
         parents=[str(slot["case_id"]) for slot in state["retrieved"]],
+        untrusted=any(case.untrusted for case in shown),
     )

@@ -95,7 +95,9 @@ class Served(Runnable[Any, Any]):
         if len(str(given.get("thread_id", ""))) > MAX_NAME:
             raise UsageError(f"thread_id has at most {MAX_NAME} characters")
         context = Context(
-            **{name: given[name] for name in _MAY_SET if name in given}, namespace=given.get("namespace")
+            **{name: given[name] for name in _MAY_SET if name in given},
+            namespace=given.get("namespace"),
+            ask=False,  # LangServe has no way to ask
         )
         names = [field.name for field in fields(Context) if field.name not in _MODELS]
         context.over(Context(**{name: getattr(self._settings, name) for name in names}))

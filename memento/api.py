@@ -218,7 +218,7 @@ def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":
         allow_tools=settings.allow_tools,
         approve=settings.approve,
         ask=settings.ask,
-        tool_budgets=settings.tool_budgets,
+        tool_budgets={name: dict(limits.items()) for name, limits in settings.tool_budgets.items()},
     )
     return context, objects
 

@@ -14,6 +14,8 @@ from memento.errors import UsageError
 
 PREFIX = "MEMENTO_"
 
+Unit = Literal["calls", "seconds", "bytes"]
+
 
 class Settings(BaseSettings):
     """How an agent is built. Each field is also read from the environment, as MEMENTO_ and its name.
@@ -51,8 +53,10 @@ class Settings(BaseSettings):
     allow_tools: Annotated[tuple[str, ...] | None, NoDecode] = None
     approve: Annotated[tuple[str, ...], NoDecode] = ()
     ask: bool = True
-    tool_budgets: dict[str, dict[str, NonNegativeFloat]] = Field(
-        default_factory=lambda: {"*": {"calls": 200.0, "seconds": 600.0, "bytes": 4_000_000.0}}
+    tool_budgets: dict[str, dict[Unit, NonNegativeFloat]] = Field(
+        default_factory=lambda: dict[str, dict[Unit, float]](
+            {"*": {"calls": 200, "seconds": 600, "bytes": 4_000_000}}
+        )
     )
 
     _given: frozenset[str] = PrivateAttr(frozenset())

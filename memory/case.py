@@ -145,6 +145,7 @@ class Case:
             answer=str(answer),
             reward=1.0,
             outcome="success",
+            untrusted=is_untrusted(steps),
             note=note,
         )
 

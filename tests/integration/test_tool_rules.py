@@ -160,7 +160,7 @@ def test_a_call_waits_for_a_person_and_is_made_once(
 
 
 @pytest.mark.parametrize(
-    "answer", [False, "no", "perhaps", None, 3, {}, {"decisions": []}, {"decisions": [{"type": "reject"}]}]
+    "answer", [False, "no", "perhaps", None, 3, {"decisions": []}, {"decisions": [{"type": "reject"}]}]
 )
 def test_what_is_no_clear_yes_is_a_no(answer: Any, quick_bank: CaseBank) -> None:
     calls: list[Any] = []

@@ -168,3 +168,21 @@ def test_a_use_of_what_was_not_shown_is_refused_and_nothing_is_recorded(quick_ba
     with pytest.raises(UsageError, match="was not shown"):
         policy.record(selection, reward=1.0, used=["another"])
     assert quick_bank.ledger.run(selection.run_id) is None
+
+
+def test_a_case_of_what_strangers_wrote_stays_longer_on_probation(quick_bank: CaseBank) -> None:
+    about: dict[str, Any] = {"plan": ["x"], "trajectory": [step("x")], "answer": "y", "reward": 1.0}
+    names = {"task": "child", "parents": [], "untrusted": True}
+    born = Case.from_run("r1", namespace=quick_bank.namespace, **names, **about)
+    child = quick_bank.add(born, axis(1))
+    for _ in range(5):
+        show(quick_bank, [child], 1.0)
+        assert on_probation(quick_bank, child)
+    show(quick_bank, [child], 1.0)
+    assert not on_probation(quick_bank, child)
+
+
+def test_a_demonstration_of_what_strangers_wrote_is_on_probation_too(quick_bank: CaseBank) -> None:
+    shown = {"subtask": "x", "tool_calls": [{"name": "fetch", "result": "a page", "untrusted": True}]}
+    case = Case.from_demonstration(task="look", trajectory=[shown])
+    assert on_probation(quick_bank, quick_bank.add(case, axis(1)))

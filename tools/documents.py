@@ -13,6 +13,7 @@ from memento.tools.encodings import decode, is_text
 from memento.tools.limits import make_tool, run_worker
 from memento.tools.pages import Recent, focused, part
 from memento.tools.paths import find_file, is_folder, listed, shown_name
+from memento.tools.traits import FROM_STRANGERS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,7 +72,9 @@ def documents_tools(config: ToolConfig) -> list[Offer]:
             return focused(text, name, query, config.embed)
         return part(text, name, offset)
 
-    return [Offer(make_tool(read_document, ReadDocumentArgs), missing_packages(*PACKAGES))]
+    return [
+        Offer(make_tool(read_document, ReadDocumentArgs, traits=FROM_STRANGERS), missing_packages(*PACKAGES))
+    ]
 
 
 def _listing(roots: Sequence[Path]) -> str:

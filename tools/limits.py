@@ -107,7 +107,9 @@ def hide_paths(message: str, roots: Iterable[Path] = ()) -> str:
     )
 
 
-def make_async_tool(coroutine: Callable[..., Awaitable[str]], schema: type[BaseModel]) -> BoundedTool:
+def make_async_tool(
+    coroutine: Callable[..., Awaitable[str]], schema: type[BaseModel], traits: Traits = PURE
+) -> BoundedTool:
     """A tool of what is asynchronous by nature; a synchronous call of it has an event loop of its own."""
 
     def blocking(**arguments: Any) -> str:
@@ -117,7 +119,7 @@ def make_async_tool(coroutine: Callable[..., Awaitable[str]], schema: type[BaseM
 
     blocking.__name__ = coroutine.__name__
     blocking.__doc__ = coroutine.__doc__
-    return make_tool(blocking, schema, coroutine)
+    return make_tool(blocking, schema, coroutine, traits)
 
 
 async def _awaited(result: Awaitable[str]) -> str:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from memento.tools.config import Offer, ToolConfig, missing_packages
 from memento.tools.limits import make_async_tool, shorten
 from memento.tools.search_services import Result, Search, SearchError, ddgs, searxng, tavily
+from memento.tools.traits import FROM_STRANGERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -46,7 +47,7 @@ def search_tools(config: ToolConfig) -> list[Offer]:
             raise ToolException(f"web_search: {error}") from None
         return shorten(_shown(_distinct(results), count))
 
-    return [Offer(make_async_tool(web_search, WebSearchArgs), needs)]
+    return [Offer(make_async_tool(web_search, WebSearchArgs, FROM_STRANGERS), needs)]
 
 
 def _service(config: ToolConfig) -> tuple[Search | None, str]:

@@ -36,6 +36,9 @@ class Traits:
         return {"untrusted": self.untrusted, "effect": self.effect}
 
 
+FROM_STRANGERS = Traits(untrusted=True, effect="reads")
+
+
 def traits_of(tool: BaseTool) -> Traits:
     """The traits of any tool; one that says nothing is trusted, and may do anything."""
     said = tool.metadata or {}

@@ -17,6 +17,7 @@ from memento.tools.encodings import decode, is_text
 from memento.tools.fetch import Bounds, Fetched, FetchError
 from memento.tools.limits import Worker, make_async_tool
 from memento.tools.pages import Recent, focused, one_line, part
+from memento.tools.traits import FROM_STRANGERS
 
 if TYPE_CHECKING:
     from memento.tools.web import Web
@@ -68,7 +69,7 @@ def web_page_tools(config: ToolConfig) -> list[Offer]:
         except (FetchError, ToolException) as error:
             raise ToolException(f"fetch_page: {error}") from None
 
-    return [Offer(make_async_tool(fetch_page, FetchPageArgs), missing_packages(*_PACKAGES))]
+    return [Offer(make_async_tool(fetch_page, FetchPageArgs, FROM_STRANGERS), missing_packages(*_PACKAGES))]
 
 
 async def _page(url: str, web: Web) -> Page:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 from memento.tools import ToolConfig, basic_tools, builtin_tools, tool_status
 from memento.tools.limits import hide_paths, run_worker, shorten
+from memento.tools.traits import traits_of
 
 WITH_KEY = ToolConfig(tavily_api_key=SecretStr("key"))
 NAMES = [
@@ -164,3 +165,9 @@ def test_a_worker_that_does_not_end(tmp_path: Path) -> None:
 def test_docstrings_of_tools_are_what_a_model_sees() -> None:
     for tool in builtin_tools(WITH_KEY):
         assert inspect.cleandoc(tool.description) == tool.description
+
+
+def test_only_what_reads_from_outside_returns_what_strangers_wrote() -> None:
+    untrusted = {tool.name for tool in builtin_tools(WITH_KEY) if traits_of(tool).untrusted}
+    assert {"web_search", "fetch_page", "read_document"} <= untrusted
+    assert not untrusted & {tool.name for tool in basic_tools(ToolConfig())}

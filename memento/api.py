@@ -81,14 +81,16 @@ def as_tool(
     return StructuredTool.from_function(run, arun, name=name, description=description)
 
 
-def open_bank(settings: Settings) -> "CaseBank":
-    """The case bank of the settings' home."""
+def open_bank(settings: Settings, *, by: str = "python") -> "CaseBank":
+    """The case bank of the settings' home; `by` is who the audit says it was that corrected it."""
     from memento.memory import CaseBank
 
-    return CaseBank(settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url)
+    return CaseBank(
+        settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url, by=by
+    )
 
 
-def open_to_correct(settings: Settings) -> "CaseBank":
+def open_to_correct(settings: Settings, *, by: str = "command line") -> "CaseBank":
     """The case bank of a home that is there, for what embeds nothing: it needs no encoder.
 
     Raises:
@@ -102,7 +104,7 @@ def open_to_correct(settings: Settings) -> "CaseBank":
             name = ledger.fact("embedding")
         if name is not None:
             settings = settings.model_copy(update={"embedding": KnownByName(name)})
-        return open_bank(settings)
+        return open_bank(settings, by=by)
 
 
 def check_models(settings: Settings) -> None:

@@ -25,6 +25,9 @@ HomeOption = Annotated[
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")
 ]
+CaseId = Annotated[
+    str, typer.Argument(help="The case, as `memento cases list` names it, or how that begins.")
+]
 NamespaceOption = Annotated[str | None, typer.Option("--namespace", help="Whose memory it is.")]
 
 
@@ -93,3 +96,11 @@ def printable(value: Any) -> str:
     from rich.markup import escape
 
     return escape(str(value))
+
+
+def print_done(row: dict[str, Any], *, as_json: bool) -> None:
+    """What a command did, as one line or one JSON object."""
+    if as_json:
+        print_json(row)
+    else:
+        print(", ".join(f"{key} {value}" for key, value in row.items()))

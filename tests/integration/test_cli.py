@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from memento.cli import _code
 from memento.memory import CaseBank, Ledger
+from tests.command_line import Told, assert_one_line, use_words
 from tests.conftest import WordEncoder
 from tests.memory_tools import ROOT, add_run, axis, child_environment, demonstration, memento, run_case, step
 
@@ -27,12 +27,18 @@ COMMANDS = [
     ("bench",),
     ("cases",),
     ("cases", "list"),
+    ("cases", "search"),
     ("cases", "show"),
     ("cases", "stats"),
     ("cases", "why"),
-    ("cases", "delete"),
+    ("cases", "edit"),
+    ("cases", "note"),
+    ("cases", "pin"),
     ("cases", "quarantine"),
     ("cases", "restore"),
+    ("cases", "delete"),
+    ("cases", "undo"),
+    ("cases", "changes"),
     ("cases", "export"),
     ("cases", "import"),
     ("feedback",),
@@ -68,33 +74,6 @@ def filled(home: Path) -> Path:
         add_run(bank.ledger, "r1", run_case("r1", "what is two and two", "calculate"), answer="4")
         bank.sync()
     return home
-
-
-class Told:
-    """What a command said: exit code, and the two streams."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> None:
-        capsys.readouterr()
-        self.code = _code([str(argument) for argument in arguments])
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def json(self) -> Any:
-        assert self.out.count("\n") == 1, self.out
-        return json.loads(self.out)
-
-
-def assert_one_line(told: Told, code: int = 2, says: str = "") -> None:
-    assert told.err.count("\n") == 1, told.err
-    assert told.err.startswith("memento: ")
-    assert (told.code, told.out) == (code, ""), told.err
-    assert says in told.err
-    assert "Traceback" not in told.err
-
-
-def use_words(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The test's encoder in place of the weights."""
-    monkeypatch.setattr("memento.memory.case_bank.load_encoder", lambda _embedding: WordEncoder())
 
 
 # -- help
@@ -192,6 +171,12 @@ def test_wrong_usage_is_one_line_exit_code_2_and_nothing_written(
         ["cases", "list"],
         ["cases", "show", "x"],
         ["cases", "stats", "--json"],
+        ["cases", "search", "x"],
+        ["cases", "changes"],
+        ["cases", "undo"],
+        ["cases", "edit", "x", "--task", "y"],
+        ["cases", "note", "x", "y"],
+        ["cases", "pin", "x"],
         ["cases", "delete", "x"],
         ["cases", "quarantine", "x"],
         ["cases", "restore", "x"],
@@ -255,6 +240,9 @@ def test_a_reward_outside_its_range_is_refused_and_nothing_is_written(
         ["cases", "delete", "nonsense"],
         ["cases", "quarantine", "nonsense"],
         ["cases", "restore", "nonsense"],
+        ["cases", "edit", "nonsense", "--answer", "x"],
+        ["cases", "note", "nonsense", "x"],
+        ["cases", "pin", "nonsense"],
     ],
     ids=" ".join,
 )
@@ -339,7 +327,13 @@ def test_an_env_file_sets_home_and_keys_and_none_of_it_is_printed(
     ("arguments", "keys"),
     [
         (["cases", "list"], {"cases"}),
-        (["cases", "stats"], {"namespace", "total", "status", "outcome", "effect"}),
+        (
+            ["cases", "stats"],
+            {"namespace", "total", "status", "outcome", "source", "pinned", "shown", "effect"},
+        ),
+        (["cases", "search", "string", "--by", "words"], {"cases"}),
+        (["cases", "changes"], {"changes"}),
+        (["cases", "undo"], {"undone"}),
         (["cases", "export"], {"cases"}),
         (["runs", "list"], {"runs"}),
         (["feedback", "r1", "0.5"], {"run_id", "reward"}),

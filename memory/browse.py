@@ -1,0 +1,215 @@
+"""Looking through the journal of cases: by what they are, what they say, how old they are and what became of
+the runs that showed them. It reads the ledger alone, so it works beside whatever process owns the bank.
+"""
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import Connection, Select, func, select, text
+
+from memento.memory.case import Case, Outcome, Status
+from memento.memory.errors import UsageError
+from memento.memory.journal import chunks
+from memento.memory.ledger import Ledger
+from memento.memory.schema import cases
+
+Source = Literal["run", "demonstration"]
+Order = Literal["age", "value", "shown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Filter:
+    """Which cases are wanted; what is None does not matter. Every word of `text` must be the beginning of one
+    in task, plan, answer or note. `newer` and `older` are times as in `Case.created_at`. A case that no
+    rewarded run showed has no value.
+    """
+
+    status: Status | None = None
+    outcome: Outcome | None = None
+    source: Source | None = None
+    pinned: bool | None = None
+    text: str = ""
+    newer: str | None = None
+    older: str | None = None
+    min_value: float | None = None
+    max_value: float | None = None
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A case, in how many runs it was shown, and its value: the mean reward of those, None where unknown."""
+
+    case: Case
+    shown: int
+    value: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**self.case.to_dict(), "shown": self.shown, "value": self.value}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How many cases a namespace has, in all, by what they are, and ever shown."""
+
+    total: int
+    status: dict[str, int]
+    outcome: dict[str, int]
+    source: dict[str, int]
+    pinned: int
+    shown: int
+
+
+def list_cases(
+    ledger: Ledger, namespace: str, wanted: Filter | None = None, order: Order = "age"
+) -> list[Listed]:
+    """The wanted cases of a namespace: oldest first, or with another order the greatest last."""
+    wanted = wanted or Filter()
+    with ledger.home.reader.connect() as connection:
+        found = list(read(connection, namespace, wanted))
+        became = what_became(connection, namespace, [case.id for case in found])
+    rows = [Listed(case, *became.get(case.id, (0, None))) for case in found]
+    rows = [row for row in rows if _worth(row.value, wanted)]
+    if order != "age":
+        rows.sort(key=lambda row: row.shown if order == "shown" else _known_last(row.value))
+    return rows
+
+
+def read(connection: Connection, namespace: str, wanted: Filter) -> Iterator[Case]:
+    """The cases that a filter wants, whatever their value, oldest first."""
+    words = words_of(wanted.text)
+    for body in connection.execute(_query(namespace, wanted)).scalars():
+        case = Case.from_dict(body)
+        said = said_by(case) if words else ""
+        if all(has_word(said, word) for word in words):
+            yield case
+
+
+def what_became(
+    connection: Connection, namespace: str, case_ids: Collection[str]
+) -> dict[str, tuple[int, float | None]]:
+    """In how many of the namespace's runs each case was shown, and the mean reward of those that have one."""
+    return {
+        case_id: (shown, value)
+        for chunk in chunks(list(case_ids))
+        for case_id, shown, value in connection.execute(
+            _SHOWN, {"namespace": namespace, "ids": json.dumps(chunk)}
+        )
+    }
+
+
+def count(ledger: Ledger, namespace: str) -> Counts:
+    """How many cases there are of each kind."""
+    live = (cases.c.namespace == namespace, ~cases.c.deleted)
+    from_run = cases.c.source_run.is_not(None)
+    pinned = cases.c.body["pinned"].as_boolean()
+    query = (
+        select(cases.c.status, cases.c.outcome, from_run, pinned, func.count())
+        .where(*live)
+        .group_by(cases.c.status, cases.c.outcome, from_run, pinned)
+    )
+    status: dict[str, int] = {}
+    outcome: dict[str, int] = {}
+    source: dict[str, int] = {}
+    pins = 0
+    with ledger.home.reader.connect() as connection:
+        for one_status, one_outcome, made_by_run, pin, number in connection.execute(query):
+            status[one_status] = status.get(one_status, 0) + number
+            outcome[one_outcome] = outcome.get(one_outcome, 0) + number
+            kind = "run" if made_by_run else "demonstration"
+            source[kind] = source.get(kind, 0) + number
+            pins += number if pin else 0
+        shown = connection.execute(_EVER_SHOWN, {"namespace": namespace}).scalar_one()
+    return Counts(sum(status.values()), status, outcome, source, pins, int(shown))
+
+
+def whole_id(ledger: Ledger, namespace: str, given: str) -> str:
+    """The id of the case that is meant: its id, or the beginning of it where that is enough.
+
+    Raises:
+        UsageError: there is no such case, or there are several.
+    """
+    begins = cases.c.id.startswith(given, autoescape=True)
+    query = select(cases.c.id).where(cases.c.namespace == namespace, ~cases.c.deleted, begins)
+    with ledger.home.reader.connect() as connection:
+        found = list(connection.execute(query.order_by(cases.c.id).limit(1000)).scalars())
+    if given in found:
+        return given
+    if len(found) == 1 and len(given) >= _SHORTEST:
+        return str(found[0])
+    if len(found) > 1 and len(given) >= _SHORTEST:
+        raise UsageError(f"{len(found)} cases begin with {given!r}: give more of the id")
+    raise UsageError(f"there is no case {given!r} in namespace {namespace!r}: see `memento cases list`")
+
+
+def words_of(text_: str) -> list[str]:
+    """The words of a text, each once, without regard to case."""
+    return list(dict.fromkeys(re.findall(r"\w+", text_.casefold())))
+
+
+def has_word(said: str, word: str) -> bool:
+    """Whether a word of what is said begins so; a short one must be it whole. Scripts that may have no spaces
+    between words are looked into anywhere.
+    """
+    if not word.isascii():
+        return word in said
+    return re.search(rf"\b{re.escape(word)}" + (r"\b" if len(word) < _WHOLE_BELOW else ""), said) is not None
+
+
+def said_by(case: Case) -> str:
+    """All that a case says that a person would look for."""
+    return "\n".join([case.task, *case.plan, case.answer, case.note]).casefold()
+
+
+_SHORTEST = 4
+"""Of an id, so much must be given at the least."""
+_WHOLE_BELOW = 3
+
+_SHOWN = text(
+    """
+    SELECT shown.case_id, count(*), avg((
+      SELECT reward FROM rewards WHERE rewards.run_id = run.run_id ORDER BY weight DESC, id DESC LIMIT 1))
+    FROM retrievals AS shown JOIN runs AS run ON run.run_id = shown.run_id
+    WHERE run.namespace = :namespace AND shown.case_id IN (SELECT value FROM json_each(:ids))
+    GROUP BY shown.case_id
+    """
+)
+_EVER_SHOWN = text(
+    """
+    SELECT count(*) FROM cases WHERE namespace = :namespace AND NOT deleted AND EXISTS (
+      SELECT 1 FROM retrievals AS shown JOIN runs AS run ON run.run_id = shown.run_id
+      WHERE shown.case_id = cases.id AND run.namespace = cases.namespace)
+    """
+)
+
+
+def _query(namespace: str, wanted: Filter) -> Select[Any]:
+    query = select(cases.c.body).where(cases.c.namespace == namespace, ~cases.c.deleted)
+    made_at = cases.c.body["created_at"].as_string()
+    if wanted.status is not None:
+        query = query.where(cases.c.status == wanted.status)
+    if wanted.outcome is not None:
+        query = query.where(cases.c.outcome == wanted.outcome)
+    if wanted.source is not None:
+        query = query.where(cases.c.source_run.is_not(None).is_(wanted.source == "run"))
+    if wanted.pinned is not None:
+        query = query.where(cases.c.body["pinned"].as_boolean().is_(wanted.pinned))
+    if wanted.newer is not None:
+        query = query.where(made_at >= wanted.newer)
+    if wanted.older is not None:
+        query = query.where(made_at <= wanted.older)
+    return query.order_by(cases.c.order)
+
+
+def _worth(value: float | None, wanted: Filter) -> bool:
+    if wanted.min_value is None and wanted.max_value is None:
+        return True
+    low = 0.0 if wanted.min_value is None else wanted.min_value
+    high = 1.0 if wanted.max_value is None else wanted.max_value
+    return value is not None and low <= value <= high
+
+
+def _known_last(value: float | None) -> tuple[bool, float]:
+    return (value is not None, value or 0.0)

@@ -219,7 +219,7 @@ def test_a_home_that_is_a_file_is_named(
 def test_a_home_whose_ledger_is_no_database_is_named(capsys: pytest.CaptureFixture[str], home: Path) -> None:
     home.mkdir()
     (home / "ledger.sqlite3").write_text("this is no database at all" * 100)
-    assert_one_line(Told(capsys, "runs", "list", "--home", home), says="ledger.sqlite3")
+    assert_one_line(Told(capsys, "runs", "list", "--home", home), code=1, says="ledger.sqlite3")
 
 
 @pytest.mark.parametrize("reward", ["2", "-0.1", "nan", "inf"])

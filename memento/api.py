@@ -2,6 +2,8 @@
 
 import os
 import threading
+from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memento.errors import UsageError
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from memento.memory import CaseBank, Policy
     from memento.memory.embeddings import Encoder, Vectors
     from memento.tools import ToolConfig, ToolStatus
+    from memento.tools.config import Keep
     from memento.tools.pages import Embed
 
 
@@ -148,16 +151,40 @@ def _own_tools(settings: Settings) -> "list[BaseTool]":
 def _tool_config(settings: Settings) -> "ToolConfig":
     from pydantic import SecretStr
 
+    from memento.senses import hearing, seeing
     from memento.tools import ToolConfig
 
     key = os.environ.get("TAVILY_API_KEY")
+    made = settings.home.expanduser() / "made"
     return ToolConfig(
-        files=settings.files,
+        files=(*settings.files, made),
         tavily_api_key=SecretStr(key) if key else None,
         search=settings.search,
         searxng_url=settings.searxng_url,
         embed=_embed(settings),
+        see=seeing(settings),
+        transcribe=hearing(settings),
+        keep=_keeper(made),
     )
+
+
+def _keeper(folder: Path) -> "Keep":
+    """Puts files into a folder, under names that are not taken."""
+
+    def keep(name: str, body: bytes) -> str:
+        folder.mkdir(parents=True, exist_ok=True)
+        stem, dot, ending = name.rpartition(".")
+        for number in count(1):
+            file = folder / f"{stem}-{number}{dot}{ending}"
+            try:
+                with file.open("xb") as stream:
+                    stream.write(body)
+            except FileExistsError:
+                continue
+            break
+        return file.name
+
+    return keep
 
 
 def _embed(settings: Settings) -> "Embed":

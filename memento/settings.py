@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from platformdirs import user_data_path
-from pydantic import Field, NonNegativeFloat, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memento.errors import UsageError
@@ -43,6 +51,10 @@ class Settings(BaseSettings):
     tool_calls: Literal["auto", "native", "json"] = "auto"
     search: Literal["auto", "tavily", "searxng", "ddgs"] = "auto"
     searxng_url: str | None = None
+    vision: Any = None
+    transcriber: str | None = None
+    transcriber_url: str | None = None
+    transcriber_key: SecretStr | None = None
     files: Annotated[tuple[Path, ...], NoDecode] = Field(default_factory=lambda: (Path.cwd(),))
     max_cycles: int = Field(default=3, ge=1)
     max_subtasks: int = Field(default=8, ge=1)

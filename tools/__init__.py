@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from memento.tools.arithmetic import arithmetic_tools
+from memento.tools.charts import charts_tools
 from memento.tools.config import Offer, ToolConfig
 from memento.tools.dates import dates_tools
 from memento.tools.documents import documents_tools
+from memento.tools.image import image_tools
+from memento.tools.media import media_tools
 from memento.tools.search import search_tools
+from memento.tools.table_sample import table_sample_tools
 from memento.tools.tables import tables_tools
 from memento.tools.text import text_tools
 from memento.tools.units import units_tools
@@ -31,7 +35,15 @@ _BASIC: tuple[Callable[[ToolConfig], list[Offer]], ...] = (
     tables_tools,
     search_tools,
 )
-_FAMILIES = (*_BASIC, web_page_tools, documents_tools)
+_FAMILIES = (
+    *_BASIC,
+    web_page_tools,
+    documents_tools,
+    table_sample_tools,
+    charts_tools,
+    image_tools,
+    media_tools,
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
@@ -14,8 +15,13 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from pydantic import SecretStr
 
+    from memento.tools.media import Transcribe
     from memento.tools.pages import Embed
+    from memento.tools.seeing import See
 
+
+Keep = Callable[[str, bytes], str]
+"""Puts a file that a tool made where other tools find it, under this name or one like it; that name."""
 
 _DISTRIBUTIONS = {"pptx": "python-pptx"}  # where a package is called otherwise than its module
 
@@ -25,7 +31,7 @@ class ToolConfig:
     """Everything that tools may be given; each takes what is its own, and is absent without what it needs.
 
     `files` are the folders (or files) that tools may read, `web` how they reach the web, `embed` the frozen
-    encoder. Keys are shown by no repr.
+    encoder, `see` and `transcribe` models that see and hear. Keys are shown by no repr.
     """
 
     files: tuple[Path, ...] = ()
@@ -35,6 +41,9 @@ class ToolConfig:
     search: Literal["auto", "tavily", "searxng", "ddgs"] = "auto"
     web: Web = field(default_factory=Web)
     embed: Embed | None = None
+    see: See | None = None
+    transcribe: Transcribe | None = None
+    keep: Keep | None = None
 
 
 @dataclass(frozen=True)

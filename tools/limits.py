@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,7 @@ class Worker:
                 encoding="utf-8",
                 errors="replace",
                 env={name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ},
+                start_new_session=True,
             )
         except OSError:
             raise MemoryError from None
@@ -167,7 +169,10 @@ class Worker:
         return reply if isinstance(reply, dict) else {}
 
     def stop(self) -> None:
-        """End the process, whatever it is doing."""
+        """End the process and what it started, whatever they are doing."""
+        if self._process.returncode is None:
+            with suppress(OSError, AttributeError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:

@@ -185,23 +185,30 @@ def _walk(top: Path) -> list[Path]:
 
 
 def _query(roots: Sequence[Path], sql: str) -> str:
-    if not sql.strip() or len(sql) > MAX_SQL:
-        raise ToolException(f"query_tables: give one SELECT statement of at most {MAX_SQL} characters")
-    tables = find_tables(roots)
     if _SHOW_TABLES.fullmatch(sql):
-        return shorten("\n".join(table.name for table in tables) or "there are no tables")
+        return shorten("\n".join(table.name for table in find_tables(roots)) or "there are no tables")
+    answer = select(roots, sql, MAX_ROWS, "query_tables")
+    return shorten(as_text(answer["columns"], answer["rows"], more=answer["more"]))
+
+
+def select(roots: Sequence[Path], sql: str, rows: int, name: str) -> dict[str, Any]:
+    """The columns, the first rows, and whether there are more, of a SELECT for the tool of that name.
+
+    Raises:
+        ToolException: it cannot be answered.
+    """
+    if not sql.strip() or len(sql) > MAX_SQL:
+        raise ToolException(f"{name}: give one SELECT statement of at most {MAX_SQL} characters")
+    tables = find_tables(roots)
     if found := _FORBIDDEN.search(sql):
         raise ToolException(
-            f"query_tables: {found.group().rstrip('( ')} is not available: select from the tables. "
-            f"{_names(tables)}"
+            f"{name}: {found.group().rstrip('( ')} is not available: select from the tables. {_names(tables)}"
         )
-    reply = _ask(
-        {"files": [_item(table) for table in _referred(sql, tables)], "sql": sql, "rows": MAX_ROWS},
-        "query_tables",
-    )
+    files = [_item(table) for table in _referred(sql, tables)]
+    reply = _ask({"files": files, "sql": sql, "rows": rows}, name)
     if "error" in reply:
-        raise ToolException(f"query_tables: {_explained(reply, roots, tables)}")
-    return shorten(_table(reply["columns"], reply["rows"], more=reply["more"]))
+        raise ToolException(f"{name}: {_explained(reply, roots, tables)}")
+    return reply
 
 
 def _describe(roots: Sequence[Path]) -> str:
@@ -292,14 +299,15 @@ def _names(tables: list[DataFile]) -> str:
     return shorten("The tables are: " + ", ".join(table.name for table in tables), 600)
 
 
-def _table(columns: list[str], rows: list[list[Any]], *, more: bool) -> str:
+def as_text(columns: list[str], rows: list[list[Any]], *, more: bool) -> str:
     if not rows:
         return f"no rows (columns: {', '.join(columns)})"
     if len(rows) == 1 and len(columns) == 1:
         return _cell(rows[0][0], None)
     lines = [" | ".join(columns), *(" | ".join(_cell(value) for value in row) for row in rows)]
     if more:
-        lines.append(f"… [only the first {len(rows)} rows: use WHERE, LIMIT or an aggregate]")
+        count = len(rows)
+        lines.append(f"… [only the first {count} rows: for the next add LIMIT {count} OFFSET {count}]")
     return "\n".join(lines)
 
 

@@ -111,7 +111,7 @@ def test_names_and_descriptions(query: Any, tools: dict[str, BaseTool]) -> None:
 def test_rows_and_cells_are_limited_and_it_says_so(query: Any) -> None:
     lines = query("SELECT * FROM big").split("\n")
     assert len(lines) == 1 + tables.MAX_ROWS + 1
-    assert lines[-1] == "… [only the first 50 rows: use WHERE, LIMIT or an aggregate]"
+    assert lines[-1] == "… [only the first 50 rows: for the next add LIMIT 50 OFFSET 50]"
     assert "[shortened: 100000 characters in all]" in query("SELECT repeat('x', 100000)")
 
 

@@ -155,7 +155,7 @@ def _tool_config(settings: Settings) -> "ToolConfig":
     from memento.tools import ToolConfig
 
     key = os.environ.get("TAVILY_API_KEY")
-    made = settings.home.expanduser() / "made"
+    made = _made_folder(settings)
     return ToolConfig(
         files=(*settings.files, made),
         tavily_api_key=SecretStr(key) if key else None,
@@ -166,6 +166,14 @@ def _tool_config(settings: Settings) -> "ToolConfig":
         transcribe=hearing(settings),
         keep=_keeper(made),
     )
+
+
+def _made_folder(settings: Settings) -> Path:
+    """Where what tools make is kept, and found by other tools."""
+    try:
+        return settings.home.expanduser() / "made"
+    except RuntimeError:  # a home of nobody's; the first run that opens it says so
+        return settings.home / "made"
 
 
 def _keeper(folder: Path) -> "Keep":

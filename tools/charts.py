@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from memento.tools.config import Offer, ToolConfig
 from memento.tools.limits import make_tool, run_worker
 from memento.tools.tables import select
+from memento.tools.traits import Traits
 
 if TYPE_CHECKING:
     from typing import Any
@@ -54,7 +55,11 @@ def charts_tools(config: ToolConfig) -> list[Offer]:
         more = f" (of the first {MAX_ROWS} rows)" if found["more"] else ""
         return f"{name}: a {kind} chart of {', '.join(found['columns'])}, {len(found['rows'])} rows{more}"
 
-    return [Offer(make_tool(chart_table, ChartTableArgs), "" if keep else NEEDS)]
+    return [
+        Offer(
+            make_tool(chart_table, ChartTableArgs, traits=Traits(effect="workspace")), "" if keep else NEEDS
+        )
+    ]
 
 
 def _drawn(job: dict[str, Any]) -> bytes:

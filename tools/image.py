@@ -19,6 +19,7 @@ from memento.tools.limits import make_async_tool, run_worker, shorten
 from memento.tools.pages import part
 from memento.tools.paths import find_file, shown_name
 from memento.tools.seeing import MAX_QUESTION, ask_about
+from memento.tools.traits import FROM_STRANGERS, FROM_STRANGERS_AT_A_PRICE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -78,8 +79,14 @@ def image_tools(config: ToolConfig) -> list[Offer]:
 
     pillow = missing_packages("PIL")
     return [
-        Offer(make_async_tool(look_at_image, LookAtImageArgs), "" if config.see else NEEDS_VISION),
-        Offer(make_async_tool(read_image_text, ReadImageTextArgs), pillow if program else NEEDS_TESSERACT),
+        Offer(
+            make_async_tool(look_at_image, LookAtImageArgs, FROM_STRANGERS_AT_A_PRICE),
+            "" if config.see else NEEDS_VISION,
+        ),
+        Offer(
+            make_async_tool(read_image_text, ReadImageTextArgs, FROM_STRANGERS),
+            pillow if program else NEEDS_TESSERACT,
+        ),
     ]
 
 

@@ -18,6 +18,7 @@ from memento.tools.limits import make_async_tool, run_worker, shorten
 from memento.tools.pages import PAGE
 from memento.tools.paths import find_file, shown_name
 from memento.tools.seeing import MAX_QUESTION, ask_about
+from memento.tools.traits import FROM_STRANGERS_AT_A_PRICE
 
 Transcribe = Callable[[bytes], Awaitable[str]]
 """From a recording (FLAC) to what is said in it."""
@@ -88,8 +89,8 @@ def media_tools(config: ToolConfig) -> list[Offer]:
     heard = NEEDS_FFMPEG if not program else "" if config.transcribe else NEEDS_TRANSCRIBER
     seen = NEEDS_FFMPEG if not program else "" if config.see else NEEDS_VISION
     return [
-        Offer(make_async_tool(transcribe, TranscribeArgs), heard),
-        Offer(make_async_tool(look_at_video, LookAtVideoArgs), seen),
+        Offer(make_async_tool(transcribe, TranscribeArgs, FROM_STRANGERS_AT_A_PRICE), heard),
+        Offer(make_async_tool(look_at_video, LookAtVideoArgs, FROM_STRANGERS_AT_A_PRICE), seen),
     ]
 
 

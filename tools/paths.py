@@ -19,7 +19,7 @@ _SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv"}
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path:
-    """Where the file really is. A link that leads out of the folders is not there.
+    """Where the file really is. A link that leads out of the folders is not there, nor is a hidden file.
 
     Raises:
         ToolException: there is no such file; the message names those that there are, and no folder.
@@ -66,9 +66,14 @@ def _inside(path: str, roots: Sequence[Path]) -> Path | None:
             found = (top / path).resolve(strict=True)
         except (OSError, RuntimeError, ValueError):
             continue
-        if found.is_relative_to(top):
+        if found.is_relative_to(top) and not _hidden(found.relative_to(top)):
             return found
     return None
+
+
+def _hidden(path: Path) -> bool:
+    """Whether it is one of those that hold settings and keys."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _names(root: Path) -> Iterator[str]:

@@ -37,6 +37,7 @@ class Traits:
 
 
 FROM_STRANGERS = Traits(untrusted=True, effect="reads")
+FROM_STRANGERS_AT_A_PRICE = Traits(untrusted=True, effect="spends")
 
 
 def traits_of(tool: BaseTool) -> Traits:

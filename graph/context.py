@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from memento.graph.tool_budget import check_budgets
-from memento.memory.case_bank import checked_namespace
 from memento.memory.errors import UsageError
+from memento.memory.namespace import checked_namespace
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -89,8 +89,18 @@ def open_bank(settings: Settings, *, by: str = "python") -> "CaseBank":
     from memento.memory import CaseBank
 
     return CaseBank(
-        settings.home, settings.embedding, settings.namespace, chroma_url=settings.chroma_url, by=by
+        settings.home,
+        settings.embedding,
+        settings.namespace,
+        chroma_url=settings.chroma_url,
+        shared=settings.shared_namespace,
+        by=by,
     )
+
+
+def open_alone(settings: Settings, *, by: str = "command line") -> "CaseBank":
+    """The same with no shared namespace under it: who corrects cases, or brings some in, says where."""
+    return open_bank(settings.model_copy(update={"shared_namespace": None}), by=by)
 
 
 def open_to_correct(settings: Settings, *, by: str = "command line") -> "CaseBank":
@@ -107,7 +117,7 @@ def open_to_correct(settings: Settings, *, by: str = "command line") -> "CaseBan
             name = ledger.fact("embedding")
         if name is not None:
             settings = settings.model_copy(update={"embedding": KnownByName(name)})
-        return open_bank(settings, by=by)
+        return open_alone(settings, by=by)
 
 
 def check_models(settings: Settings) -> None:

@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from memento.errors import UsageError
+from memento.memory.namespace import checked_namespace
 
 PREFIX = "MEMENTO_"
 
@@ -43,7 +44,8 @@ class Settings(BaseSettings):
     embedding: Any = None
     chroma_url: str | None = None
     ledger_url: str | None = None
-    namespace: str = Field(default="default", min_length=1, max_length=200)
+    namespace: str = "default"
+    shared_namespace: str | None = None
     k: int = Field(default=4, ge=0, le=64)
     policy: Literal["auto", "none", "similarity", "kernel", "neural"] = "auto"
     learn: bool = True
@@ -94,6 +96,11 @@ class Settings(BaseSettings):
                 where = ".".join(str(part) for part in first["loc"])
                 message = str(first["msg"]).removeprefix("Value error, ")
                 raise UsageError(f"{where}: {message}" if where else message) from None
+
+    @field_validator("namespace", "shared_namespace")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        return None if value is None else checked_namespace(value)
 
     @field_validator("files", mode="before")
     @classmethod

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Collection as SetOf
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
 from memento.memory.ledger import Ledger
+from memento.memory.namespace import checked_namespace
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
 Vector = NDArray[np.float32]
+T = TypeVar("T")
 
 _BATCH = 500
 _SPARE = 16
@@ -54,8 +56,9 @@ class CaseBank(Curation):
     """The cases of one home, by namespace. One process at a time may have it open.
 
     `home` is a path or a Home. `embedding` is None for the default encoder (loaded at the first text that
-    needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`. `by` is who
-    the audit says it was that corrected a case.
+    needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`. `shared` is a
+    namespace that lies under every other: its cases are found too, and are only read. `by` is who the audit
+    says it was that corrected a case.
 
     Raises:
         HomeInUseError: another process has the home's bank open.
@@ -69,10 +72,13 @@ class CaseBank(Curation):
         namespace: str = "default",
         *,
         chroma_url: str | None = None,
+        shared: str | None = None,
         by: str = "python",
     ) -> None:
         self.encoder = load_encoder(embedding)
+        self.shared = None if shared is None else checked_namespace(shared)
         self.namespace = checked_namespace(namespace)
+        self.writable(namespace)
         self.by = by
         self.ledger = Ledger(home)
         self.home = self.ledger.home
@@ -139,25 +145,21 @@ class CaseBank(Curation):
 
     def get(self, case_id: str, namespace: str | None = None) -> Case | None:
         """The case, or None when there is no such case."""
-        with self.home.reader.connect() as connection:
-            return journal.read_one(connection, namespace or self.namespace, case_id)
+        return self.get_many([case_id], namespace).get(case_id)
 
     def get_many(self, case_ids: Sequence[str], namespace: str | None = None) -> dict[str, Case]:
         """Those of the cases that are there, by id."""
-        with self.home.reader.connect() as connection:
-            return journal.read_some(connection, namespace or self.namespace, case_ids)
+        return self._read(journal.read_some, case_ids, namespace)
 
     def vectors(
         self, case_ids: Sequence[str], namespace: str | None = None
     ) -> dict[str, tuple[Vector, Outcome]]:
         """Vector and outcome of those of the cases that are there, whatever their status, by id."""
-        with self.home.reader.connect() as connection:
-            return journal.read_vectors(connection, namespace or self.namespace, case_ids)
+        return self._read(journal.read_vectors, case_ids, namespace)
 
     def outcomes(self, case_ids: Sequence[str], namespace: str | None = None) -> dict[str, Outcome]:
         """The outcome of those of the cases that are there, whatever their status, by id."""
-        with self.home.reader.connect() as connection:
-            return journal.read_outcomes(connection, namespace or self.namespace, case_ids)
+        return self._read(journal.read_outcomes, case_ids, namespace)
 
     def all(self, namespace: str | None = None, status: Status | None = None) -> list[Case]:
         """The cases in the order in which they came, of one status or of any."""
@@ -172,39 +174,30 @@ class CaseBank(Curation):
         self, vector: Vector, n: int, namespace: str | None = None, exclude: SetOf[str] = ()
     ) -> list[Candidate]:
         """The `n` nearest active cases, nearest first, without those in `exclude`."""
-        space = namespace or self.namespace
         task = unit(self.checked_vector(vector))
-        wanted = n + len(exclude) + _SPARE
-        while True:
-            ids = self._nearest(task, wanted, space)
-            found = self._candidates(task, [case_id for case_id in ids if case_id not in exclude], space)
-            if len(found) >= n or len(ids) < wanted:
-                return sorted(found, key=lambda found: (-found.similarity, found.case_id))[:n]
-            # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
-            wanted *= _MORE
+        found = {
+            candidate.case_id: candidate
+            for space in self._layers(namespace)
+            for candidate in self._search(task, n, space, namespace, exclude)
+        }
+        return sorted(found.values(), key=lambda found: (-found.similarity, found.case_id))[:n]
 
     def withheld(
         self, vector: Vector, n: int, namespace: str | None = None
     ) -> list[tuple[str, float, Status]]:
         """(case id, cosine, status) of those among the `n` nearest cases that may not be shown."""
-        space = namespace or self.namespace
         task = unit(self.checked_vector(vector))
-        ids = self._nearest(task, n, space)
-        with self.home.reader.connect() as connection:
-            looks = journal.read_looks(connection, space, ids)
-        return [
-            (case_id, float(unit(looks[case_id].vector) @ task), looks[case_id].status)
-            for case_id in ids
-            if case_id in looks and looks[case_id].status != "active"
-        ]
+        near = [case_id for space in self._layers(namespace) for case_id in self._nearest(task, n, space)]
+        looks = self._read(journal.read_looks, near, namespace)
+        cosines = {case_id: float(unit(look.vector) @ task) for case_id, look in looks.items()}
+        nearest = sorted(cosines, key=lambda case_id: -cosines[case_id])[:n]
+        return [(i, cosines[i], looks[i].status) for i in nearest if looks[i].status != "active"]
 
     def look_up(
         self, vector: Vector, case_ids: Sequence[str], namespace: str | None = None
     ) -> list[Candidate]:
         """Those of the cases that are there and active, as candidates for the task with this vector."""
-        return self._candidates(
-            unit(self.checked_vector(vector)), list(case_ids), namespace or self.namespace
-        )
+        return self._candidates(unit(self.checked_vector(vector)), list(case_ids), namespace)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors, shape (texts, dimensions)."""
@@ -226,6 +219,38 @@ class CaseBank(Curation):
 
     # -- inside
 
+    def _layers(self, namespace: str | None) -> list[str]:
+        """The namespaces whose cases are found, the one that is asked for first."""
+        space = namespace or self.namespace
+        shared = self.shared_under(space)
+        return [space] if shared is None else [space, shared]
+
+    def _read(
+        self,
+        read: Callable[[Connection, str, Sequence[str]], dict[str, T]],
+        case_ids: Sequence[str],
+        namespace: str | None,
+    ) -> dict[str, T]:
+        """What `read` finds of some cases. One that is in both layers is what it is in the upper one."""
+        found: dict[str, T] = {}
+        with self.home.reader.connect() as connection:
+            for space in reversed(self._layers(namespace)):
+                found |= read(connection, space, case_ids)
+        return found
+
+    def _search(
+        self, task: Vector, n: int, layer: str, namespace: str | None, exclude: SetOf[str]
+    ) -> list[Candidate]:
+        """At least the `n` nearest active cases of one layer, where there are so many."""
+        wanted = n + len(exclude) + _SPARE
+        while True:
+            ids = self._nearest(task, wanted, layer)
+            found = self._candidates(task, [case_id for case_id in ids if case_id not in exclude], namespace)
+            if len(found) >= n or len(ids) < wanted:
+                return found
+            # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
+            wanted *= _MORE
+
     def _nearest(self, task: Vector, n: int, namespace: str) -> list[str]:
         """The ids of the `n` nearest cases, or fewer where there are fewer, whatever their status."""
         if n < 1:
@@ -233,10 +258,9 @@ class CaseBank(Curation):
         query = cast("Any", [task])
         return self._collection(namespace).query(query_embeddings=query, n_results=n, include=[])["ids"][0]
 
-    def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str) -> list[Candidate]:
+    def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str | None) -> list[Candidate]:
         """Those of the cases that are there and active, in this order; `task` has unit length."""
-        with self.home.reader.connect() as connection:
-            looks = journal.read_looks(connection, namespace, case_ids)
+        looks = self._read(journal.read_looks, case_ids, namespace)
         found = []
         for case_id in case_ids:
             if case_id in looks and looks[case_id].status == "active":
@@ -247,12 +271,25 @@ class CaseBank(Curation):
         return found
 
     def _placed(self, case: Case) -> Case:
-        space = checked_namespace(case.namespace or self.namespace)
+        space = self.writable(case.namespace or None)
         return case if case.namespace == space else replace(case, namespace=space)
 
     def writable(self, namespace: str | None) -> str:
-        """The namespace that a change is for, or the bank's own."""
-        return checked_namespace(namespace or self.namespace)
+        """The namespace that a run or a change is for, or the bank's own.
+
+        Raises:
+            UsageError: it is no name, or the shared namespace, which is only read here.
+        """
+        space = self.namespace if namespace is None else checked_namespace(namespace)
+        if space == self.shared:
+            raise UsageError(
+                f"the shared namespace {space!r} is only read here: open it as a namespace of its own"
+            )
+        return space
+
+    def shared_under(self, namespace: str) -> str | None:
+        """The namespace whose cases are found beside those of this one."""
+        return None if namespace == self.shared else self.shared
 
     def _check_encoder(self) -> None:
         made_with = self.ledger.fact("embedding", self.encoder.name)
@@ -328,19 +365,6 @@ def _not_there(connection: Connection, cases: Sequence[Case]) -> Iterable[list[C
         named = {case.id: case for case in cases if case.namespace == namespace}
         known = journal.known_ids(connection, namespace, list(named))
         yield [case for case_id, case in named.items() if case_id not in known]
-
-
-def checked_namespace(namespace: str) -> str:
-    """The namespace, if it can be one: a short printable name.
-
-    Raises:
-        UsageError: it is empty, longer than 200 characters, or has characters that cannot be printed.
-    """
-    if not isinstance(namespace, str) or not namespace.strip():
-        raise UsageError("a namespace is a name, not an empty text")
-    if len(namespace) > 200 or not namespace.isprintable():  # noqa: PLR2004
-        raise UsageError("a namespace has at most 200 printable characters")
-    return namespace
 
 
 def _collection_name(namespace: str) -> str:

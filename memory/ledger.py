@@ -72,6 +72,7 @@ class RunRecord:
     gained: float | None = None
     usual_cosine: float | None = None
     use_is: str | None = None
+    shared: str | None = None
     policy: str = ""
     learn: bool = True
     task: str = ""
@@ -270,7 +271,9 @@ def _run_row(run: RunRecord) -> dict[str, Any]:
 
 def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
     """Each shown slot, with what its case looks like to a model: what was learned must not change with it."""
-    marks = read_marks(connection, run.namespace, [slot.case_id for slot in run.shown])
+    ids = [slot.case_id for slot in run.shown]
+    marks = {} if run.shared is None else read_marks(connection, run.shared, ids)
+    marks |= read_marks(connection, run.namespace, ids)
     rows = []
     for slot in run.shown:
         vector, tools, doubt = marks.get(slot.case_id, (None, (), None))
@@ -347,15 +350,16 @@ def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> N
         **{name: run[name] for name in ("namespace", "task", "plan", "trajectory", "answer")},
         reward=reward,
         parents=parents,
-        untrusted=repeated.untrusted or _any_untrusted(connection, run["namespace"], parents),
+        untrusted=repeated.untrusted or _any_untrusted(connection, run, parents),
     )
     vector = np.frombuffer(run["vector"], dtype=np.float32)
     case_id = add_case(connection, own, vector, merge_repetitions=True)
     connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
 
 
-def _any_untrusted(connection: Connection, namespace: str, case_ids: Sequence[str]) -> bool:
-    found = (read_one(connection, namespace, case_id) for case_id in case_ids)
+def _any_untrusted(connection: Connection, run: RowMapping, case_ids: Sequence[str]) -> bool:
+    layers = [layer for layer in (run["namespace"], run["shared"]) if layer is not None]
+    found = (read_one(connection, layer, case_id) for case_id in case_ids for layer in layers)
     return any(case is not None and case.untrusted for case in found)
 
 

@@ -55,7 +55,7 @@ class Policy:
         `exclude` holds ids that must not be shown. Without `explore` the choice is the best known one, and
         top-K by similarity while no outcome bears on it.
         """
-        space = namespace or self.bank.namespace
+        space = self.bank.writable(namespace)
         vector = unit(self.bank.checked_vector(task_vector))
         number = self.ledger.next_number(space)
         rng, most = _generator(self.seed, space, number), self.k if k is None else k
@@ -74,6 +74,7 @@ class Policy:
             run_id=uuid.uuid4().hex,
             number=number,
             namespace=space,
+            shared=self.bank.shared_under(space),
             policy=self.name,
             vector=vector,
             **chosen,

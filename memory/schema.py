@@ -50,6 +50,7 @@ runs = Table(
     Column("gained", Float),  # what the best known was expected to gain over the plain arms
     Column("usual_cosine", Float),  # of tasks to cases that have nothing to do with them
     Column("use_is", String),  # how it is known which cases were used: seen | said
+    Column("shared", String),  # the namespace whose cases were candidates too
     Column("candidates", JSON, nullable=False),  # [[case id, similarity, q], ...]
     Column("plan", JSON, nullable=False),
     Column("trajectory", JSON, nullable=False),

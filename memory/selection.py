@@ -27,12 +27,14 @@ class Selection:
     standard deviation), `spent` what exploring is expected to cost,
     `gained` the part of what memory is expected to gain that may be spent so. `candidates` holds (case id,
     similarity, Q) of all that were considered; `usual_cosine` is what cases that have nothing to do with the
-    task are expected to have. What a policy does not know is None.
+    task are expected to have; `shared` the namespace whose cases were candidates too. What a policy does not
+    know is None.
     """
 
     run_id: str
     number: int
     namespace: str
+    shared: str | None = None
     policy: str
     arm: Arm
     arm_propensity: float

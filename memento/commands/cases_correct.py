@@ -141,13 +141,13 @@ def _corrected(
     case_id: str, home: Path | None, namespace: str | None, *, embeds: bool = False
 ) -> "Iterator[tuple[CaseBank, str]]":
     """The bank, and the whole id of the case that is meant. Without `embeds`, no encoder is needed."""
-    from memento.api import open_bank, open_to_correct
+    from memento.api import open_alone, open_to_correct
     from memento.memory.browse import whole_id
 
     settings = settings_for(home, namespace=namespace)
     with reading(home) as ledger:
         found = whole_id(ledger, settings.namespace, case_id)
-    with (open_bank if embeds else open_to_correct)(settings, by=_BY) as bank:
+    with (open_alone if embeds else open_to_correct)(settings, by=_BY) as bank:
         yield bank, found
 
 

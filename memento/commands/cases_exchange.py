@@ -54,12 +54,12 @@ def import_(
 
     Example: memento cases import cases.jsonl
     """
-    from memento.api import open_bank
+    from memento.api import open_alone
     from memento.memory import exchange
 
     settings = settings_for(home, namespace=namespace)
     cases = exchange.read_cases(file, settings.namespace)
-    with open_bank(settings, by="command line") as bank:
+    with open_alone(settings) as bank:
         if not as_json:
             notice(f"embedding {len(cases)} cases")
         before = bank.count()

@@ -12,6 +12,7 @@ from memento.commands.common import (
     print_json,
     printable,
     reading,
+    settings_for,
     short,
 )
 from memento.errors import UsageError
@@ -27,8 +28,9 @@ def list_runs(
     as_json: JsonOption = False,
 ) -> None:
     """The newest runs. Example: memento runs list --limit 5"""
+    space = None if namespace is None else settings_for(home, namespace=namespace).namespace
     with reading(home) as ledger:
-        rows = ledger.runs(namespace, limit)
+        rows = ledger.runs(space, limit)
     if as_json:
         kept = (
             "run_id",

@@ -13,7 +13,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from memento.errors import MementoError, UsageError
 from memento.memory import CaseBank
-from memento.memory.case_bank import checked_namespace
+from memento.memory.namespace import checked_namespace
 from memento.server.guard import Guard, refuse
 from memento.server.runnable import NOT_SET, Served, given_to
 from memento.server.schema import Report, Task

@@ -17,6 +17,7 @@ from pydantic import BaseModel, Field
 
 from memento import Context, Evaluation, Settings, build_graph
 from memento.memory import Case, CaseBank
+from memento.memory.errors import UsageError
 from tests.agent import (
     Script,
     add,
@@ -29,6 +30,7 @@ from tests.agent import (
     multiply,
     plan,
 )
+from tests.conftest import WordEncoder
 from tests.openai_stub import JSON, OpenAIStub, Reply, chat_model
 
 if TYPE_CHECKING:
@@ -330,6 +332,20 @@ def test_with_a_task_and_messages_the_task_wins(quick_bank: CaseBank) -> None:
 
 
 # -- what one run may set
+
+
+def test_a_run_is_shown_shared_cases_and_writes_none(home: Path) -> None:
+    with CaseBank(home, WordEncoder(), "team") as team:
+        known = team.add(Case.from_demonstration(task="What is 2 plus 2?", answer="the team knows: 4"))
+    with OpenAIStub(Script(planner=final("5"))) as stub, CaseBank(home, WordEncoder(), shared="team") as bank:
+        graph = agent(stub, bank)
+        out = graph.invoke(TASK)
+        assert [slot["case_id"] for slot in out["retrieved"]] == [known]
+        assert "the team knows" in json.dumps(stub.requests[0].body)
+        with pytest.raises(UsageError, match="only read here"):
+            graph.invoke(TASK, context=Context(namespace="team"))
+        assert len(stub.requests) == 1
+        assert (bank.count(), bank.count("team")) == (1, 1)
 
 
 def test_a_run_may_have_a_namespace_of_its_own(quick_bank: CaseBank) -> None:

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from memento.memory import journal
 from memento.memory.case import Case, Outcome, Status, doubt_of
+from memento.memory.changes import Action
 from memento.memory.curation import Curation, record_added
 from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
 from memento.memory.errors import UsageError
@@ -117,23 +118,40 @@ class CaseBank(Curation):
         Raises:
             UsageError: the vectors are not as many as the cases, or not of the home's dimensions.
         """
+        return self._add(cases, vectors, "add")[0]
+
+    def take_in(
+        self, cases: Iterable[Case], vectors: Sequence[Vector] | Vectors, number: int | None
+    ) -> int | None:
+        """Keep cases from elsewhere as one more part of the change of this number, or of a new one, and
+        return its number: all of its parts are undone at once.
+        """
+        return self._add(cases, vectors, "import", number)[1]
+
+    def _add(
+        self,
+        cases: Iterable[Case],
+        vectors: Sequence[Vector] | Vectors | None,
+        action: Action,
+        number: int | None = None,
+    ) -> tuple[list[str], int | None]:
         placed = [self._placed(case) for case in cases]
         if not placed:
-            return []
+            return [], number
         rows = self.embed([case.task for case in placed]) if vectors is None else vectors
         if len(rows) != len(placed):
             raise UsageError(f"{len(placed)} cases need as many vectors, not {len(rows)}")
         checked = [self.checked_vector(row) for row in rows]
         with self.home.engine.begin() as connection:
             for fresh in _not_there(connection, placed):
-                record_added(connection, fresh, "add", self.by)
+                number = record_added(connection, fresh, action, self.by, number)
             ids = [
                 journal.add_case(connection, case, row, merge_repetitions=False)
                 for case, row in zip(placed, checked, strict=True)
             ]
         for namespace in {case.namespace for case in placed}:
             self.sync(namespace)
-        return ids
+        return ids, number
 
     def sync(self, namespace: str | None = None) -> None:
         """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""

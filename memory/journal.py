@@ -16,6 +16,8 @@ from memento.memory.schema import cases, facts, runs
 
 Vector = NDArray[np.float32]
 
+_PART = 1000
+
 
 @dataclass(frozen=True)
 class JournalRow:
@@ -229,6 +231,14 @@ def read_all(connection: Connection, namespace: str, status: Status | None = Non
     if status is not None:
         query = query.where(cases.c.status == status)
     return [Case.from_dict(row["body"]) for row in connection.execute(query).mappings()]
+
+
+def stream(connection: Connection, namespace: str) -> Iterable[tuple[Case, Vector]]:
+    """The namespace's cases with their vectors, in the order in which they came, some at a time in memory."""
+    query = _live(namespace).with_only_columns(cases.c.body, cases.c.vector).order_by(cases.c.order)
+    for part in connection.execute(query).partitions(_PART):
+        for body, vector in part:
+            yield Case.from_dict(body), np.frombuffer(vector, dtype=np.float32)
 
 
 def known_ids(connection: Connection, namespace: str, ids: Sequence[str]) -> set[str]:

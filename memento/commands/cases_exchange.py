@@ -1,8 +1,10 @@
 """memento cases export and import."""
 
 import json
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,11 +18,17 @@ from memento.commands.common import (
     reading,
     settings_for,
 )
-from memento.errors import UsageError
+
+if TYPE_CHECKING:
+    from memento.memory.importing import Imported
+    from memento.settings import Settings
+
+_NAMED = 20
 
 
 def export(
     file: Annotated[Path | None, typer.Argument(help="Default: stdout.")] = None,
+    vectors: Annotated[bool, typer.Option("--vectors", help="With their vectors, which are long.")] = False,
     home: HomeOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
@@ -30,40 +38,59 @@ def export(
 
     space = settings_for(home, namespace=namespace).namespace
     with reading(home) as ledger:
-        lines = exchange.export_lines(ledger, space)
-    if as_json and file is None:
-        print_json({"cases": [json.loads(line) for line in lines]})
-    elif file is None:
-        for line in lines:
-            print(line)
-    else:
-        try:
-            file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"{file} cannot be written: {error.strerror}") from None
-        print_done({"file": str(file), "exported": len(lines)}, as_json=as_json)
+        lines = exchange.export_lines(ledger, space, vectors=vectors)
+        if file is not None:
+            count = exchange.write_file(file, lines)
+            print_done({"file": str(file), "exported": count}, as_json=as_json)
+        elif as_json:
+            print_json({"cases": [json.loads(line) for line in lines]})
+        else:
+            _print_lines(lines)
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(help="JSON lines, one case each, as export writes them.")],
+    file: Annotated[Path, typer.Argument(help="JSON lines: as export writes them, or Memento's own.")],
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Import nothing where a line is bad. Default: skip that line.")
+    ] = False,
     home: HomeOption = None,
     namespace: NamespaceOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Add cases from a file: all of them, or none if a line is bad. Cases that are there stay as they are.
+    """Add cases from a file. Those that are there stay as they are, so an import that was stopped goes on
+    when it is run again.
 
     Example: memento cases import cases.jsonl
     """
-    from memento.api import open_alone
-    from memento.memory import exchange
+    from memento.memory.importing import check_file
 
     settings = settings_for(home, namespace=namespace)
-    cases = exchange.read_cases(file, settings.namespace)
-    with open_alone(settings) as bank:
-        if not as_json:
-            notice(f"embedding {len(cases)} cases")
-        before = bank.count()
-        for start in range(0, len(cases), 256):
-            bank.add_many(cases[start : start + 256])
-        added = bank.count() - before
-    print_done({"read": len(cases), "added": added}, as_json=as_json)
+    total = check_file(file, strict=strict)
+    told = _import(file, settings, total, strict=strict, quiet=as_json)
+    if as_json:
+        print_json(asdict(told))
+        return
+    for bad in told.skipped[:_NAMED]:
+        notice(f"{file}, line {bad.line}: skipped, {bad.problem}")
+    if len(told.skipped) > _NAMED:
+        notice(f"and {len(told.skipped) - _NAMED} more lines that were skipped (--json has all)")
+    print_done({**asdict(told), "skipped": len(told.skipped)}, as_json=False)
+
+
+def _import(file: Path, settings: "Settings", total: int, *, strict: bool, quiet: bool) -> "Imported":
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from memento.api import open_alone
+    from memento.memory.importing import import_file
+
+    with open_alone(settings) as bank, Progress(console=Console(stderr=True, quiet=quiet)) as progress:
+        bar = progress.add_task("importing cases", total=total)
+        return import_file(
+            bank, file, strict=strict, progress=lambda done: progress.update(bar, completed=done)
+        )
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)

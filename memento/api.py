@@ -10,7 +10,7 @@ from memento.errors import UsageError
 from memento.settings import Settings, default_models, load_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Callable, Sequence
 
     from langchain_core.language_models import BaseChatModel
     from langchain_core.tools import BaseTool
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from memento.graph import Agent, Context, Evaluator
     from memento.memory import CaseBank, Policy
     from memento.memory.embeddings import Encoder, Vectors
+    from memento.toolbox import Toolbox
     from memento.tools import ToolConfig, ToolStatus
     from memento.tools.config import Keep
     from memento.tools.pages import Embed
@@ -49,13 +50,14 @@ def build_graph(
     if bank is not None:
         context = _of_bank(context, chosen, bank)
     model = model_source(objects)
+    box = _toolbox(chosen, tools)
     parts = Parts(
         defaults=context,
         model=model,
         policy=_policies(chosen, bank),
-        tools=_tool_source(chosen, tools),
+        tools=box.tools,
         redact=redactor(secret_values(os.environ)),
-        end_run=_end_run,
+        end_run=box.end_run,
         evaluate=default_evaluator(evaluator, model),
     )
     return compile_agent(parts, checkpointer)
@@ -151,19 +153,26 @@ def ready_tools(settings: Settings) -> "list[BaseTool]":
     return builtin_tools(_tool_config(settings))
 
 
-def _own_tools(settings: Settings) -> "list[BaseTool]":
-    """What an agent has that is given no tools: a small model has no room for many."""
-    from memento.tools import basic_tools
+def _toolbox(settings: Settings, tools: "Sequence[BaseTool] | None") -> "Toolbox":
+    """The tools given, or else the built-in ones: a small model has no room for many."""
+    from memento.toolbox import Toolbox
+    from memento.tools import basic_tools, builtin_tools
 
-    return basic_tools(_tool_config(settings)) if settings.executor == "local" else ready_tools(settings)
+    if tools is not None:
+        return Toolbox(tools)
+    config = _tool_config(settings)
+    return Toolbox(basic_tools(config) if settings.executor == "local" else builtin_tools(config), config)
 
 
 def _tool_config(settings: Settings) -> "ToolConfig":
     from pydantic import SecretStr
 
     from memento.senses import hearing, seeing
+    from memento.toolbox import code_sessions, run_folders
     from memento.tools import ToolConfig
 
+    folders = run_folders(settings)
+    code, code_needs = code_sessions(settings, folders)
     key = os.environ.get("TAVILY_API_KEY")
     made = _made_folder(settings)
     return ToolConfig(
@@ -175,6 +184,9 @@ def _tool_config(settings: Settings) -> "ToolConfig":
         see=seeing(settings),
         transcribe=hearing(settings),
         keep=_keeper(made),
+        folders=folders,
+        code=code,
+        code_needs=code_needs,
     )
 
 
@@ -219,21 +231,6 @@ def _embed(settings: Settings) -> "Embed":
         return made[0].embed(texts)
 
     return embed
-
-
-def _tool_source(
-    settings: Settings, tools: "Sequence[BaseTool] | None"
-) -> "Callable[[], Awaitable[Sequence[BaseTool]]]":
-    fixed = list(_own_tools(settings) if tools is None else tools)
-
-    async def source() -> "Sequence[BaseTool]":
-        return fixed
-
-    return source
-
-
-async def _end_run(_run_id: str) -> None:
-    pass
 
 
 def _defaults(settings: Settings) -> "tuple[Context, dict[str, BaseChatModel]]":

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from memento.tools.arithmetic import arithmetic_tools
 from memento.tools.charts import charts_tools
+from memento.tools.code import code_tools
 from memento.tools.config import Offer, ToolConfig
 from memento.tools.dates import dates_tools
 from memento.tools.documents import documents_tools
@@ -18,6 +19,7 @@ from memento.tools.tables import tables_tools
 from memento.tools.text import text_tools
 from memento.tools.units import units_tools
 from memento.tools.web_page import web_page_tools
+from memento.tools.workspace import workspace_tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,6 +45,8 @@ _FAMILIES = (
     charts_tools,
     image_tools,
     media_tools,
+    code_tools,
+    workspace_tools,
 )
 
 

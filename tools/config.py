@@ -15,8 +15,10 @@ if TYPE_CHECKING:
     from langchain_core.tools import BaseTool
     from pydantic import SecretStr
 
+    from memento.tools.code_session import CodeSessions
     from memento.tools.media import Transcribe
     from memento.tools.pages import Embed
+    from memento.tools.run_folder import RunFolders
     from memento.tools.seeing import See
 
 
@@ -31,7 +33,8 @@ class ToolConfig:
     """Everything that tools may be given; each takes what is its own, and is absent without what it needs.
 
     `files` are the folders (or files) that tools may read, `web` how they reach the web, `embed` the frozen
-    encoder, `see` and `transcribe` models that see and hear. Keys are shown by no repr.
+    encoder, `see` and `transcribe` models that see and hear; `folders` are those of the runs, and `code` runs
+    Python in them, or `code_needs` says what that would need. Keys are shown by no repr.
     """
 
     files: tuple[Path, ...] = ()
@@ -44,6 +47,9 @@ class ToolConfig:
     see: See | None = None
     transcribe: Transcribe | None = None
     keep: Keep | None = None
+    folders: RunFolders | None = None
+    code: CodeSessions | None = None
+    code_needs: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
 
 RUN_ID = "memento_run"
@@ -45,3 +46,8 @@ def traits_of(tool: BaseTool) -> Traits:
     said = tool.metadata or {}
     effect = said.get("effect")
     return Traits(said.get("untrusted") is True, effect if effect in get_args(Effect) else None)
+
+
+def run_of(config: RunnableConfig) -> str:
+    """The id of the run that calls; calls outside of one have a name in common."""
+    return str((config.get("configurable") or {}).get(RUN_ID) or "calls")

@@ -1,0 +1,266 @@
+"""A Python that lives as long as its run, behind a boundary, watched from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Self, cast
+
+from memento.tools.run_folder import OutsideError, RunFolder, RunFolders
+
+if TYPE_CHECKING:
+    from memento.tools.boundary import Boundary
+
+_LONGEST_REPLY = 1_000_000
+_STARTING = 15.0  # seconds
+_WATCHED_EVERY = 0.05
+_MOST_SESSIONS = 4
+_ROUGH = 500_000_000  # bytes
+
+
+@dataclass(frozen=True)
+class CodeLimits:
+    """What one session may use: seconds a call, seconds of CPU in all, bytes of memory, bytes a file, and
+    processes.
+    """
+
+    seconds: float = 50.0
+    cpu: int = 300
+    memory: int = 1_500_000_000
+    file: int = 32_000_000
+    processes: int = 64
+
+
+class StoppedError(Exception):
+    """The session was ended; the message says why, and what to do."""
+
+
+@dataclass
+class Session:
+    """One Python process and whatever it starts."""
+
+    boundary: Boundary
+    folder: RunFolder
+    limits: CodeLimits
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    _process: subprocess.Popen[bytes] | None = None
+    _own: frozenset[int] = frozenset()
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def run(self, code: str) -> dict[str, Any]:
+        """What the worker says of the code.
+
+        Raises:
+            StoppedError: it went beyond a limit; all its processes are gone, and its variables with them.
+        """
+        if not self.alive:
+            self._start()
+        reply = self._ask({"code": code}, self.limits.seconds)
+        self._sweep()
+        return reply
+
+    def end(self) -> None:
+        """Kill everything that runs in the session."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pid in _descendants(process.pid):
+            _kill(pid)
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            cast("IO[bytes]", pipe).close()
+
+    def _start(self) -> None:
+        self.end()
+        self.folder.give()
+        self._process = subprocess.Popen(  # noqa: S603  (the boundary's own command; the code is its stdin)
+            self.boundary.command(self.folder),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=self.boundary.environment(self.folder),
+            cwd=self.folder.path,
+            start_new_session=True,
+            bufsize=0,
+        )
+        given = {name: getattr(self.limits, name) for name in ("cpu", "memory", "file")}
+        about: dict[str, Any] = {
+            "packages": self.boundary.packages,
+            "temporary": self.boundary.temporary,
+            "folder": self.boundary.inside(self.folder),
+        }
+        # Beside what else the user runs, a limit on the user's processes would forbid any.
+        alone = self.boundary.isolated
+        about |= {
+            "processes": self.limits.processes if alone else None,
+            "uid": self.folder.uid if alone else None,
+        }
+        self._ask({**given, **about}, _STARTING)
+        self._own = frozenset(_descendants(self._process.pid))
+
+    def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
+        process = cast("subprocess.Popen[bytes]", self._process)
+        try:
+            cast("IO[bytes]", process.stdin).write(json.dumps(job).encode() + b"\n")
+            return self._reply(process, time.monotonic() + seconds)
+        except (OSError, ValueError):
+            self.end()
+            raise StoppedError("Python ended unexpectedly; its variables are gone") from None
+        except StoppedError:
+            self.end()
+            raise
+
+    def _reply(self, process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:
+        """The worker's next line, while its memory, disk and time are watched."""
+        fd = cast("IO[bytes]", process.stdout).fileno()
+        line = bytearray()
+        looked = 0.0
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([fd], [], [], _WATCHED_EVERY)
+            if ready:
+                part = os.read(fd, 65_536)
+                if not part or len(line) > _LONGEST_REPLY:
+                    raise ValueError
+                line += part
+            if time.monotonic() - looked > _WATCHED_EVERY:
+                self._watch(process, deadline)
+                looked = time.monotonic()
+        reply = json.loads(line)
+        if not isinstance(reply, dict):
+            raise ValueError  # noqa: TRY004  (what the worker sends is no argument)
+        return reply
+
+    def _watch(self, process: subprocess.Popen[bytes], deadline: float) -> None:
+        limits = self.limits
+        if time.monotonic() > deadline:
+            raise StoppedError(
+                f"stopped after {limits.seconds:g} seconds; its variables are gone: do less at a time"
+            )
+        if _memory(process.pid) > limits.memory:
+            raise StoppedError("this needs too much memory; its variables are gone: do less at a time")
+        try:
+            room = self.folder.room()
+        except (OSError, OutsideError):
+            return  # files come and go while they are counted
+        if room < 0:
+            self.end()
+            self._make_room()
+            raise StoppedError("this writes too much; its variables and newest files are gone: write less")
+
+    def _make_room(self) -> None:
+        """Remove the newest files, until the folder is within its quota."""
+        for entry in sorted(self.folder.entries(), key=lambda entry: -entry.changed):
+            if self.folder.room() >= 0:
+                return
+            self.folder.remove(entry.path)
+
+    def _sweep(self) -> None:
+        """End what the code left running: it has no more time than the call."""
+        if self._process is not None:
+            for pid in _descendants(self._process.pid):
+                if pid not in self._own:
+                    _kill(pid)
+
+
+class CodeSessions:
+    """The sessions of the runs that use code, the newest few of them."""
+
+    def __init__(self, boundary: Boundary, folders: RunFolders, limits: CodeLimits | None = None) -> None:
+        self.boundary = boundary
+        self._folders = folders
+        self.limits = limits or CodeLimits()
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def of(self, run_id: str) -> Session:
+        """The session of a run; where there are too many, the one that was longest unused ends."""
+        with self._lock:
+            if run_id not in self._sessions:
+                folder = self._folders.of(run_id)
+                self._sessions[run_id] = Session(self.boundary, folder, self.limits)
+            self._sessions.move_to_end(run_id)
+            idle = [name for name, session in self._sessions.items() if not session.lock.locked()]
+            old = [self._sessions.pop(name) for name in idle[: max(len(self._sessions) - _MOST_SESSIONS, 0)]]
+            session = self._sessions.get(run_id)
+        for one in old:
+            one.end()
+        return session or self.of(run_id)
+
+    def end(self, run_id: str) -> None:
+        with self._lock:
+            session = self._sessions.pop(run_id, None)
+        if session is not None:
+            session.end()
+
+    def close(self) -> None:
+        for run_id in list(self._sessions):
+            self.end(run_id)
+
+
+def _descendants(pid: int) -> list[int]:
+    """All processes below one, as the kernel lists them now."""
+    found: list[int] = []
+    left = [pid]
+    while left and len(found) < 10_000:  # noqa: PLR2004
+        for children in Path(f"/proc/{left.pop()}/task").glob("*/children"):
+            try:
+                below = [int(one) for one in children.read_text().split()]
+            except (OSError, ValueError):
+                continue
+            found += below
+            left += below
+    return found
+
+
+def _memory(pid: int) -> int:
+    """Bytes that the processes below one hold together."""
+    pids = _descendants(pid)
+    # What forked processes share counts for each here; the exact figure takes longer.
+    roughly = sum(_resident(one) for one in pids)
+    return min(roughly, sum(_proportional(one) for one in pids)) if roughly > _ROUGH else roughly
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, ValueError, IndexError):
+        return 0
+
+
+def _proportional(pid: int) -> int:
+    """The process's memory, of what it shares its part; all of it where the kernel does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    except OSError:
+        return _resident(pid)
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return

@@ -101,21 +101,22 @@ def main() -> None:
     requests, replies = os.fdopen(os.dup(0), "rb"), os.dup(1)
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     variables: dict[str, object] = {"__name__": "__main__", "__builtins__": __builtins__}
-    os.write(replies, b"{}\n")
+    os.write(replies, b'{"job": 0}\n')
     number = 0
     while line := requests.readline():
         number += 1
-        path = f"{job['temporary']}/.printed"
+        path = f"{job['printed']}/.printed"
         out = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         for fd in (1, 2):
             os.dup2(out, fd)
         os.close(out)
         reply: dict[str, object] = dict(run(json.loads(line)["code"], variables))
+        reply["job"] = number
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except OSError:
-                reply = reply or {"kind": "OSError", "message": "File too large", "line": ""}
+                reply = {"kind": "OSError", "message": "File too large", "line": ""} | reply
         try:
             reply |= printed(path, number)
         except OSError as error:

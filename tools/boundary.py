@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WORKER = Path(__file__).with_name("_sandbox_worker.py")
 INSTALL = "install bubblewrap (apt-get install bubblewrap)"
+PRINTED = "/printed"
 _TMP = 64_000_000  # bytes of memory
 _ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
@@ -33,14 +34,14 @@ _ENVIRONMENT = {
 @dataclass(frozen=True)
 class Boundary:
     """How code is started over a folder. `isolated`: it sees no file, process or network but its own.
-    `inside` is what the folder is called there.
+    `inside` is what the folder is called there, `printed` where what is printed is gathered.
     """
 
     isolated: bool
     command: Callable[[RunFolder], list[str]]
     environment: Callable[[RunFolder], dict[str, str]]
     packages: tuple[str, ...]
-    temporary: str
+    printed: str
     inside: Callable[[RunFolder], str]
 
 
@@ -64,7 +65,7 @@ def _bubblewrap(program: str) -> Boundary:
         command=lambda folder: [*_sandbox(program, folder), *_python("/python/bin/python3", "/worker.py")],
         environment=environment,
         packages=tuple(f"/packages/{number}" for number, _ in enumerate(_packages())),
-        temporary="/tmp",  # noqa: S108
+        printed=PRINTED,
         inside=lambda _folder: INSIDE,
     )
 
@@ -76,7 +77,7 @@ def _unsafe() -> Boundary:
         command=lambda _folder: _python(sys.executable, str(WORKER)),
         environment=lambda folder: {**_ENVIRONMENT, "HOME": str(folder.path), "TMPDIR": str(folder.path)},
         packages=tuple(str(path) for path in _packages()),
-        temporary=".",
+        printed=".",
         inside=lambda folder: str(folder.path),
     )
 
@@ -113,6 +114,7 @@ def _sandbox(program: str, folder: RunFolder) -> list[str]:
         *(part for name in ("null", "zero", "full", "random", "urandom") for part in _device(name)),
         *("--perms", "1777", "--size", str(_TMP // 4), "--tmpfs", "/dev/shm"),  # noqa: S108
         *("--perms", "1777", "--size", str(_TMP), "--tmpfs", "/tmp"),  # noqa: S108
+        *("--perms", "1777", "--size", str(_TMP), "--tmpfs", PRINTED),
         *("--bind", str(folder.path), INSIDE),
         *("--remount-ro", "/", "--"),
     ]

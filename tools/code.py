@@ -28,7 +28,7 @@ def code_tools(config: ToolConfig) -> list[Offer]:
     sessions = config.code
 
     def run_python(code: str, config: RunnableConfig) -> str:
-        """Run Python and see what it prints and the value of its last line; variables are kept for later calls.
+        """Run Python and see what it prints and the value of its last line; variables stay for later calls.
 
         It has no network, and no files but those of the workspace; plots are saved there as images.
         Example: run_python(code="sum(n * n for n in range(10))") gives 285

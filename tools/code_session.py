@@ -23,6 +23,7 @@ _LONGEST_REPLY = 1_000_000
 _STARTING = 15.0  # seconds
 _WATCHED_EVERY = 0.05
 _MOST_SESSIONS = 4
+_SWEEPS = 50
 _ROUGH = 500_000_000  # bytes
 
 
@@ -53,6 +54,8 @@ class Session:
     lock: threading.Lock = field(default_factory=threading.Lock)
     _process: subprocess.Popen[bytes] | None = None
     _own: frozenset[int] = frozenset()
+    _jobs: int = 0
+    _read: bytes = b""
 
     @property
     def alive(self) -> bool:
@@ -87,6 +90,7 @@ class Session:
 
     def _start(self) -> None:
         self.end()
+        self._jobs, self._read = 0, b""
         self.folder.give()
         self._process = subprocess.Popen(  # noqa: S603  (the boundary's own command; the code is its stdin)
             self.boundary.command(self.folder),
@@ -101,7 +105,7 @@ class Session:
         given = {name: getattr(self.limits, name) for name in ("cpu", "memory", "file")}
         about: dict[str, Any] = {
             "packages": self.boundary.packages,
-            "temporary": self.boundary.temporary,
+            "printed": self.boundary.printed,
             "folder": self.boundary.inside(self.folder),
         }
         # Beside what else the user runs, a limit on the user's processes would forbid any.
@@ -117,29 +121,35 @@ class Session:
         process = cast("subprocess.Popen[bytes]", self._process)
         try:
             cast("IO[bytes]", process.stdin).write(json.dumps(job).encode() + b"\n")
-            return self._reply(process, time.monotonic() + seconds)
+            deadline = time.monotonic() + seconds
+            reply = self._reply(process, deadline)
+            while reply.get("job") != self._jobs:  # of a fork that answered, too
+                reply = self._reply(process, deadline)
+            self._jobs += 1
+            self._watch(process, deadline)
         except (OSError, ValueError):
             self.end()
             raise StoppedError("Python ended unexpectedly; its variables are gone") from None
         except StoppedError:
             self.end()
             raise
+        return reply
 
     def _reply(self, process: subprocess.Popen[bytes], deadline: float) -> dict[str, Any]:
-        """The worker's next line, while its memory, disk and time are watched."""
+        """A line of the worker's, while its memory, disk and time are watched."""
         fd = cast("IO[bytes]", process.stdout).fileno()
-        line = bytearray()
         looked = 0.0
-        while not line.endswith(b"\n"):
+        while b"\n" not in self._read:
             ready, _, _ = select.select([fd], [], [], _WATCHED_EVERY)
             if ready:
                 part = os.read(fd, 65_536)
-                if not part or len(line) > _LONGEST_REPLY:
+                if not part or len(self._read) > _LONGEST_REPLY:
                     raise ValueError
-                line += part
+                self._read += part
             if time.monotonic() - looked > _WATCHED_EVERY:
                 self._watch(process, deadline)
                 looked = time.monotonic()
+        line, _, self._read = self._read.partition(b"\n")
         reply = json.loads(line)
         if not isinstance(reply, dict):
             raise ValueError  # noqa: TRY004  (what the worker sends is no argument)
@@ -159,22 +169,19 @@ class Session:
             return  # files come and go while they are counted
         if room < 0:
             self.end()
-            self._make_room()
+            self.folder.make_room()
             raise StoppedError("this writes too much; its variables and newest files are gone: write less")
-
-    def _make_room(self) -> None:
-        """Remove the newest files, until the folder is within its quota."""
-        for entry in sorted(self.folder.entries(), key=lambda entry: -entry.changed):
-            if self.folder.room() >= 0:
-                return
-            self.folder.remove(entry.path)
 
     def _sweep(self) -> None:
         """End what the code left running: it has no more time than the call."""
-        if self._process is not None:
-            for pid in _descendants(self._process.pid):
-                if pid not in self._own:
-                    _kill(pid)
+        process = cast("subprocess.Popen[bytes]", self._process)
+        for _ in range(_SWEEPS):
+            left = [pid for pid in _descendants(process.pid) if pid not in self._own and _runs(pid)]
+            if not left:
+                return
+            for pid in left:
+                _kill(pid)
+        self.end()
 
 
 class CodeSessions:
@@ -257,6 +264,14 @@ def _proportional(pid: int) -> int:
     except OSError:
         return _resident(pid)
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process is more than an entry that nobody has collected."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return False
 
 
 def _kill(pid: int) -> None:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import stat
+import subprocess
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
@@ -49,9 +49,7 @@ class RunFolders:
 
     def of(self, run_id: str) -> RunFolder:
         """The folder of a run, made if it is not there."""
-        plain = re.fullmatch(r"[A-Za-z0-9][\w-]{0,79}", run_id)
-        name = run_id if plain else hashlib.sha256(run_id.encode()).hexdigest()[:32]
-        path = self.root / name
+        path = self.root / _name(run_id)
         if not path.is_dir():
             path.mkdir(parents=True, mode=0o700)
             self._forget()
@@ -59,14 +57,14 @@ class RunFolders:
 
     def end(self, run_id: str) -> None:
         """Remove the folder of a run that left nothing in it."""
-        folder = self.root / run_id
-        if re.fullmatch(r"[A-Za-z0-9][\w-]{0,79}", run_id) and folder.is_dir() and not any(folder.iterdir()):
+        folder = self.root / _name(run_id)
+        if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
     def _forget(self) -> None:
         folders = sorted((p for p in self.root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns)
         for old in folders[: -self._kept]:
-            shutil.rmtree(old, ignore_errors=True)
+            _remove(old)
 
 
 @dataclass(frozen=True)
@@ -139,14 +137,30 @@ class RunFolder:
         return found
 
     def room(self) -> int:
-        """How many bytes more it may hold; negative where it is over its quota, or has too many files."""
-        entries = self.entries()
-        return -1 if len(entries) > self.files else self.quota - sum(entry.size for entry in entries)
+        """How many bytes more it may hold; negative where it is over its quota, too deep, or has too
+        many files and folders.
+        """
+        left, many = self.quota, 0
+        with self._walk([], make=False) as top:
+            for here, folders, names, fd in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+                many += len(names) + len(folders)
+                if many > self.files or (folders and here.count("/") >= _DEEPEST):
+                    return -1
+                left -= sum(os.stat(name, dir_fd=fd, follow_symlinks=False).st_size for name in names)
+        return left
 
-    def remove(self, path: str) -> None:
-        *folders, name = self._parts(path)
-        with self._walk(folders, make=False) as parent:
-            os.unlink(name, dir_fd=parent)
+    def make_room(self) -> None:
+        """Remove the newest files until it is within its quota; if that does not help, all of it."""
+        for entry in sorted(self.entries(), key=lambda entry: -entry.changed):
+            if self.room() >= 0:
+                return
+            *folders, name = entry.path.split("/")
+            with self._walk(folders, make=False) as parent:
+                os.unlink(name, dir_fd=parent)
+        if self.room() < 0:
+            _remove(self.path)
+            self.path.mkdir(mode=0o700)
+            self.give()
 
     def _parts(self, path: str) -> list[str]:
         if "\0" in path or len(path) > 1000:  # noqa: PLR2004
@@ -189,6 +203,17 @@ class RunFolder:
     def _own(self, fd: int) -> None:
         if self.uid is not None:
             os.fchown(fd, self.uid, self.uid)
+
+
+def _remove(path: Path) -> None:
+    """Python's own way gives up on folders that are nested a thousand deep."""
+    subprocess.run(["rm", "-rf", "--", str(path)], check=False, capture_output=True)  # noqa: S603, S607
+
+
+def _name(run_id: str) -> str:
+    """A run's id as the name of a folder, and of nothing else."""
+    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,79}", run_id)
+    return run_id if plain else hashlib.sha256(run_id.encode("utf-8", "replace")).hexdigest()[:32]
 
 
 def _why(path: str, error: OSError) -> str:

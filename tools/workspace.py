@@ -130,8 +130,8 @@ def _write(folder: RunFolder, path: str, text: str, *, append: bool) -> str:
     data = text.encode("utf-8", "replace")
     if len(data) > folder.room():
         raise OutsideError(
-            f"the workspace is full ({folder.quota // 1_000_000} MB, {folder.files} files): overwrite what is no "
-            "longer needed with less"
+            f"the workspace is full ({folder.quota // 1_000_000} MB, {folder.files} files): "
+            "overwrite what is no longer needed with less"
         )
     with folder.open(path, write=True, append=append) as stream:
         stream.write(data)

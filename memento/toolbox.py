@@ -39,7 +39,11 @@ def run_folders(settings: Settings) -> "RunFolders":
     """The folders that tools may write in, one a run."""
     from memento.tools.run_folder import RunFolders
 
-    return RunFolders((settings.workspaces or settings.home / "workspaces").expanduser())
+    folder = settings.workspaces or settings.home / "workspaces"
+    try:
+        return RunFolders(folder.expanduser())
+    except RuntimeError:  # a home of nobody's; the first run that opens it says so
+        return RunFolders(folder)
 
 
 def code_sessions(settings: Settings, folders: "RunFolders") -> "tuple[CodeSessions | None, str]":

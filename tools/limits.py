@@ -100,6 +100,7 @@ def format_number(value: float, significant: int) -> str:
 
 def hide_paths(message: str, roots: Iterable[Path] = ()) -> str:
     """An error message without the folders of this machine; file names stay readable."""
+    message = message.replace("file://", "")
     for root in sorted({str(root) for root in roots}, key=len, reverse=True):
         if len(root) > 1:
             message = message.replace(root + "/", "").replace(root + "\\", "").replace(root, ".")

@@ -34,7 +34,8 @@ def read(job: dict[str, Any]) -> dict[str, Any]:
     title = _line("".join(tree.xpath("string(//title)")))
     date = next((str(found[0]) for path in _DATES if (found := tree.xpath(path))), "")
     links = _links(tree, job["url"])
-    text = trafilatura.extract(tree, fast=True, output_format="markdown", include_comments=False) or ""
+    markdown: dict[str, Any] = {"output_format": "markdown", "include_comments": False}
+    text = trafilatura.extract(tree, fast=True, favor_recall=True, **markdown) or ""
     if len(text) < _SHORT:  # it may be no article, but a form, a list, a few words
         everything = _everything(tree)
         text = everything if len(everything) < 4 * _SHORT or not text else text
@@ -44,10 +45,8 @@ def read(job: dict[str, Any]) -> dict[str, Any]:
 def _everything(tree: Any) -> str:
     from markdownify import markdownify
 
-    lxml.etree.strip_elements(tree, "script", "style", "noscript", "template", with_tail=False)
-    text = markdownify(
-        lxml.html.tostring(tree, encoding="unicode"), heading_style="ATX", strip=["img", "title"]
-    )
+    lxml.etree.strip_elements(tree, "head", "script", "style", "noscript", "template", with_tail=False)
+    text = markdownify(lxml.html.tostring(tree, encoding="unicode"), heading_style="ATX", strip=["img"])
     return re.sub(r"\n{3,}", "\n\n", text).strip()
 
 

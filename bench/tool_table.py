@@ -29,6 +29,7 @@ from PIL import Image
 from memento import Settings
 from memento.senses import hearing, seeing
 from memento.tools import ToolConfig, builtin_tools
+from memento.tools.run_folder import RunFolders
 from memento.tools.web import Web
 from tests.documents import FACT, make_documents, make_pdf
 from tests.loopback import Answer, Site
@@ -87,14 +88,14 @@ def tables(_world: World) -> Iterator[Row]:
     yield Row("describe_tables", "CSV, XLSX and JSON files", {}, "sales (sales.csv, 40 rows)")
     yield Row("sample_table", "one CSV file", {"table": "sales", "rows": 3}, "rows from 0 on")
     yield Row("query_tables", "a join of two CSV files", {"sql": join}, "Ada | 380")
-    yield Row("chart_table", "the same as a chart", {"sql": join, "kind": "bar"}, "chart.png")
+    yield Row("chart_table", "the same as a chart", {"sql": join, "kind": "bar"}, "chart-1.png")
 
 
 def pictures(_world: World) -> Iterator[Row]:
     yield Row("read_image_text", "PNG with words", {"path": "sign.png"}, WORDS)
     yield Row("look_at_image", "PNG with words", {"path": "sign.png", "question": "What is it?"}, "1 picture")
     yield Row(
-        "look_at_image", "the chart", {"path": "chart.png", "question": "Which is highest?"}, "900 x 550"
+        "look_at_image", "the chart", {"path": "chart-1.png", "question": "Which is highest?"}, "900 x 550"
     )
 
 
@@ -186,11 +187,6 @@ def make_world(stack: ExitStack) -> World:
         transcriber="whisper-1",
         transcriber_url=f"http://127.0.0.1:{ear.server_port}/v1",
     )
-
-    def keep(name: str, body: bytes) -> str:
-        (folder / name).write_bytes(body)
-        return name
-
     config = ToolConfig(
         files=(folder,),
         # The site is on this machine, which tools do not reach otherwise; of the rest none becomes reachable.
@@ -198,7 +194,7 @@ def make_world(stack: ExitStack) -> World:
         searxng_url=site.url,
         see=seeing(settings),
         transcribe=hearing(settings),
-        keep=keep,
+        folders=RunFolders(Path(stack.enter_context(tempfile.TemporaryDirectory()))),
     )
     return World({tool.name: tool for tool in builtin_tools(config)}, site, folder)
 

@@ -2,8 +2,6 @@
 
 import os
 import threading
-from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from memento.errors import UsageError
@@ -21,7 +19,6 @@ if TYPE_CHECKING:
     from memento.memory.embeddings import Encoder, Vectors
     from memento.toolbox import Toolbox
     from memento.tools import ToolConfig, ToolStatus
-    from memento.tools.config import Keep
     from memento.tools.pages import Embed
 
 
@@ -174,47 +171,18 @@ def _tool_config(settings: Settings) -> "ToolConfig":
     folders = run_folders(settings)
     code, code_needs = code_sessions(settings, folders)
     key = os.environ.get("TAVILY_API_KEY")
-    made = _made_folder(settings)
     return ToolConfig(
-        files=(*settings.files, made),
+        files=settings.files,
         tavily_api_key=SecretStr(key) if key else None,
         search=settings.search,
         searxng_url=settings.searxng_url,
         embed=_embed(settings),
         see=seeing(settings),
         transcribe=hearing(settings),
-        keep=_keeper(made),
         folders=folders,
         code=code,
         code_needs=code_needs,
     )
-
-
-def _made_folder(settings: Settings) -> Path:
-    """Where what tools make is kept, and found by other tools."""
-    try:
-        return settings.home.expanduser() / "made"
-    except RuntimeError:  # a home of nobody's; the first run that opens it says so
-        return settings.home / "made"
-
-
-def _keeper(folder: Path) -> "Keep":
-    """Puts files into a folder, under names that are not taken."""
-
-    def keep(name: str, body: bytes) -> str:
-        folder.mkdir(parents=True, exist_ok=True)
-        stem, dot, ending = name.rpartition(".")
-        for number in count(1):
-            file = folder / f"{stem}-{number}{dot}{ending}"
-            try:
-                with file.open("xb") as stream:
-                    stream.write(body)
-            except FileExistsError:
-                continue
-            break
-        return file.name
-
-    return keep
 
 
 def _embed(settings: Settings) -> "Embed":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
     from memento.tools.run_folder import RunFolders
     from memento.tools.seeing import See
 
-
-Keep = Callable[[str, bytes], str]
-"""Puts a file that a tool made where other tools find it, under this name or one like it; that name."""
 
 _DISTRIBUTIONS = {"pptx": "python-pptx"}  # where a package is called otherwise than its module
 
@@ -46,7 +42,6 @@ class ToolConfig:
     embed: Embed | None = None
     see: See | None = None
     transcribe: Transcribe | None = None
-    keep: Keep | None = None
     folders: RunFolders | None = None
     code: CodeSessions | None = None
     code_needs: str = ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.runnables import RunnableConfig  # noqa: TC002  (LangChain reads the annotations)
 from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
@@ -12,8 +13,8 @@ from memento.tools.config import Offer, ToolConfig, missing_packages
 from memento.tools.encodings import decode, is_text
 from memento.tools.limits import make_tool, run_worker
 from memento.tools.pages import Recent, focused, part
-from memento.tools.paths import find_file, is_folder, listed, shown_name
-from memento.tools.traits import FROM_STRANGERS
+from memento.tools.paths import is_folder, listed, opened
+from memento.tools.traits import FROM_STRANGERS, run_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,34 +44,32 @@ class ReadDocumentArgs(BaseModel):
 
 def documents_tools(config: ToolConfig) -> list[Offer]:
     roots = config.files
-    recent: Recent[tuple[str, int, int], str] = Recent(4)
+    recent: Recent[tuple[str, str, tuple[int, int]], str] = Recent(4)
 
-    def read_document(path: str, query: str = "", offset: int = 0) -> str:
+    def read_document(path: str, run: RunnableConfig, query: str = "", offset: int = 0) -> str:
         """Read a document as Markdown: PDF, Word, PowerPoint, Excel, HTML, EPUB, CSV, JSON, text; list a ZIP.
 
         Example: read_document(path="report.pdf", query="revenue in 2023")
         """
         try:
-            return _read(path, query, offset)
+            return _read(path, run, query, offset)
         except ToolException as error:
             raise ToolException(f"read_document: {error}") from None
 
-    def _read(path: str, query: str, offset: int) -> str:
+    def _read(path: str, run: RunnableConfig, query: str, offset: int) -> str:
         if is_folder(path, roots):
             return _listing(roots)
-        file = find_file(path, roots)
-        state = file.stat()
-        key = (str(file), state.st_mtime_ns, state.st_size)
-        text = recent.get(key)
-        if text is None:
-            text = document_text(file)
-            recent.put(key, text)
-        name = shown_name(file, roots)
+        with opened(path, config, run) as file:
+            key = (run_of(run), file.name, file.state)
+            text = recent.get(key)
+            if text is None:
+                text = document_text(file.path)
+                recent.put(key, text)
         if not text.strip():
-            return f"[{name}]\n(it is empty)"
+            return f"[{file.name}]\n(it is empty)"
         if query and not offset:
-            return focused(text, name, query, config.embed)
-        return part(text, name, offset)
+            return focused(text, file.name, query, config.embed)
+        return part(text, file.name, offset)
 
     return [
         Offer(make_tool(read_document, ReadDocumentArgs, traits=FROM_STRANGERS), missing_packages(*PACKAGES))

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.runnables import RunnableConfig  # noqa: TC002  (LangChain reads the annotations)
 from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
@@ -17,7 +18,7 @@ from memento.tools.config import Offer, ToolConfig, missing_packages
 from memento.tools.fetch import Bounds, FetchError
 from memento.tools.limits import make_async_tool, run_worker, shorten
 from memento.tools.pages import part
-from memento.tools.paths import find_file, shown_name
+from memento.tools.paths import opened
 from memento.tools.seeing import MAX_QUESTION, ask_about
 from memento.tools.traits import FROM_STRANGERS, FROM_STRANGERS_AT_A_PRICE
 
@@ -51,26 +52,28 @@ class ReadImageTextArgs(BaseModel):
 def image_tools(config: ToolConfig) -> list[Offer]:
     program = shutil.which("tesseract")
 
-    async def look_at_image(question: str, path: str = "", url: str = "") -> str:
+    async def look_at_image(question: str, run: RunnableConfig, path: str = "", url: str = "") -> str:
         """Ask about a picture, in a file or on the web; a model that sees looks at it and answers.
 
         Example: look_at_image(question="Which bar is the highest?", path="chart.png")
         """
         try:
-            async with _picture(path, url, config) as (file, source):
+            async with _picture(path, url, config, run) as (file, source):
                 reply = await asyncio.to_thread(_made, {"path": str(file), "side": SIDE})
                 answer = await ask_about(config.see, question, [base64.b64decode(reply["picture"])])
         except (FetchError, ToolException) as error:
             raise ToolException(f"look_at_image: {error}") from None
         return shorten(f"[{source}, {reply['width']} x {reply['height']}]\n{answer}")
 
-    async def read_image_text(path: str = "", url: str = "", language: str = "eng") -> str:
+    async def read_image_text(
+        run: RunnableConfig, path: str = "", url: str = "", language: str = "eng"
+    ) -> str:
         """Read the text on a picture, in a file or on the web, letter by letter (OCR).
 
         Example: read_image_text(path="scan.png")
         """
         try:
-            async with _picture(path, url, config) as (file, source):
+            async with _picture(path, url, config, run) as (file, source):
                 job = {"path": str(file), "side": SIDE_FOR_TEXT, "tesseract": program, "language": language}
                 text = str((await asyncio.to_thread(_made, job))["text"]).strip()
                 return part(text or "(there is no text on it that can be read)", source, 0)
@@ -91,13 +94,15 @@ def image_tools(config: ToolConfig) -> list[Offer]:
 
 
 @asynccontextmanager
-async def _picture(path: str, url: str, config: ToolConfig) -> AsyncIterator[tuple[Path, str]]:
+async def _picture(
+    path: str, url: str, config: ToolConfig, run: RunnableConfig
+) -> AsyncIterator[tuple[Path, str]]:
     """The picture as a file, and what a model calls it."""
     if bool(path.strip()) == bool(url.strip()):
         raise ToolException("give the picture's path, or else its url")
     if path:
-        file = find_file(path, config.files)
-        yield file, shown_name(file, config.files)
+        with opened(path, config, run) as found:
+            yield found.path, found.name
         return
     fetched = await config.web.get(url, _BOUNDS)
     with tempfile.TemporaryDirectory() as folder:

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.runnables import RunnableConfig  # noqa: TC002  (LangChain reads the annotations)
 from langchain_core.tools import StructuredTool, ToolException
 from pydantic import BaseModel, ValidationError
 
@@ -113,8 +114,11 @@ def make_async_tool(
     coroutine: Callable[..., Awaitable[str]], schema: type[BaseModel], traits: Traits = PURE
 ) -> BoundedTool:
     """A tool of what is asynchronous by nature; a synchronous call of it has an event loop of its own."""
+    takes_run = "run" in inspect.signature(coroutine).parameters
 
-    def blocking(**arguments: Any) -> str:
+    def blocking(run: RunnableConfig, **arguments: Any) -> str:
+        if takes_run:
+            arguments["run"] = run
         # The caller's thread may be running an event loop already.
         with ThreadPoolExecutor(max_workers=1) as pool:
             return pool.submit(lambda: asyncio.run(_awaited(coroutine(**arguments)))).result()

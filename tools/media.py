@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from langchain_core.runnables import RunnableConfig  # noqa: TC002  (LangChain reads the annotations)
 from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
@@ -16,7 +17,7 @@ from memento.tools.config import Offer, ToolConfig
 from memento.tools.image import NEEDS_VISION
 from memento.tools.limits import make_async_tool, run_worker, shorten
 from memento.tools.pages import PAGE
-from memento.tools.paths import find_file, shown_name
+from memento.tools.paths import opened
 from memento.tools.seeing import MAX_QUESTION, ask_about
 from memento.tools.traits import FROM_STRANGERS_AT_A_PRICE
 
@@ -51,31 +52,31 @@ class LookAtVideoArgs(BaseModel):
 def media_tools(config: ToolConfig) -> list[Offer]:
     program = shutil.which("ffmpeg")
 
-    async def transcribe(path: str, start: int = 0) -> str:
+    async def transcribe(path: str, run: RunnableConfig, start: int = 0) -> str:
         """Write down what is said in a recording (audio or video), five minutes at a time.
 
         Example: transcribe(path="interview.mp3")
         """
         try:
-            file = find_file(path, config.files)
             job = {"want": "sound", "start": start, "seconds": HEARD}
-            reply = await asyncio.to_thread(_taken, job, file, program)
+            with opened(path, config, run) as file:
+                reply = await asyncio.to_thread(_taken, job, file.path, program)
             text = await _heard(config.transcribe, base64.b64decode(reply["sound"]))
         except ToolException as error:
             raise ToolException(f"transcribe: {error}") from None
         end = start + HEARD
-        source = _source(shown_name(file, config.files), start, end, reply["length"])
+        source = _source(file.name, start, end, reply["length"])
         return shorten(f"[{source}]\n{text.strip() or '(nothing is said)'}", PAGE)
 
-    async def look_at_video(path: str, question: str, start: int = 0) -> str:
+    async def look_at_video(path: str, question: str, run: RunnableConfig, start: int = 0) -> str:
         """Ask about a video; a model that sees looks at its pictures where the scene changes, and answers.
 
         Example: look_at_video(path="visit.mp4", question="What is shown on the screen?")
         """
         try:
-            file = find_file(path, config.files)
             job = {"want": "frames", "start": start, "seconds": _BETWEEN, "most": FRAMES}
-            reply = await asyncio.to_thread(_taken, job, file, program)
+            with opened(path, config, run) as file:
+                reply = await asyncio.to_thread(_taken, job, file.path, program)
             frames = reply["frames"]
             times = ", ".join(_clock(second) for second, _ in frames)
             asked = f"These are pictures of a video, at {times}. {question}"
@@ -83,7 +84,7 @@ def media_tools(config: ToolConfig) -> list[Offer]:
         except ToolException as error:
             raise ToolException(f"look_at_video: {error}") from None
         end = int(frames[-1][0]) + 1 if len(frames) == FRAMES else 10**9
-        source = _source(shown_name(file, config.files), start, end, reply["length"])
+        source = _source(file.name, start, end, reply["length"])
         return shorten(f"[{source}; pictures at {times}]\n{answer}", PAGE)
 
     heard = NEEDS_FFMPEG if not program else "" if config.transcribe else NEEDS_TRANSCRIBER

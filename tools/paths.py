@@ -1,21 +1,72 @@
-"""Files by the names that a model gives them, within the folders that tools may read."""
+"""Files by the names that a model gives them: the run's own, and those in the folders that tools may read."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from langchain_core.tools import ToolException
 
+from memento.tools.run_folder import INSIDE, OutsideError
+from memento.tools.traits import run_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from langchain_core.runnables import RunnableConfig
+
+    from memento.tools.config import ToolConfig
 
 MAX_LISTED = 200
 MAX_NAME = 500
 _MAX_ENTRIES = 20_000
 _MAX_DEPTH = 6
 _SKIPPED = {"node_modules", "__pycache__", "site-packages", "venv"}
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file that a tool may read. `name` is what a model calls it; `state` changes when the file does."""
+
+    path: Path
+    name: str
+    state: tuple[int, int]
+
+
+@contextmanager
+def opened(path: str, config: ToolConfig, run: RunnableConfig) -> Iterator[Opened]:
+    """A file of the run's workspace or, failing that, of the folders.
+
+    Raises:
+        ToolException: there is no such file.
+    """
+    with ExitStack() as stack:
+        own = _in_workspace(path, config, run, stack)
+        if own is None:
+            found = find_file(path, config.files)
+            about = found.stat()
+            own = Opened(found, shown_name(found, config.files), (about.st_mtime_ns, about.st_size))
+        yield own
+
+
+def _in_workspace(path: str, config: ToolConfig, run: RunnableConfig, stack: ExitStack) -> Opened | None:
+    """A copy of the run's file, since what runs in the workspace may change it at any time."""
+    if config.folders is None:
+        return None
+    try:
+        stream = stack.enter_context(config.folders.of(run_of(run)).open(path))
+    except (OutsideError, OSError):
+        return None
+    about = os.fstat(stream.fileno())
+    copy = Path(stack.enter_context(TemporaryDirectory())) / f"file{Path(path).suffix}"
+    with copy.open("wb") as target:
+        shutil.copyfileobj(stream, target)
+    return Opened(copy, path.removeprefix(f"{INSIDE}/"), (about.st_mtime_ns, about.st_size))
 
 
 def find_file(path: str, roots: Sequence[Path]) -> Path:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import pytest
+from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, ToolException
 from PIL import Image
 
 from memento.tools import ToolConfig, builtin_tools, tool_status
+from memento.tools.run_folder import RunFolders
+from memento.tools.traits import RUN_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
 
@@ -24,17 +27,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def kept() -> dict[str, bytes]:
-    return {}
+def tools(folder: Path, tmp_path: Path) -> dict[str, BaseTool]:
+    config = ToolConfig(files=(folder,), folders=RunFolders(tmp_path / "runs"), see=see)
+    return {tool.name: tool for tool in builtin_tools(config)}
 
 
-@pytest.fixture
-def tools(folder: Path, kept: dict[str, bytes]) -> dict[str, BaseTool]:
-    def keep(name: str, body: bytes) -> str:
-        kept[name] = body
-        return name
-
-    return {tool.name: tool for tool in builtin_tools(ToolConfig(files=(folder,), keep=keep))}
+async def see(question: str, pictures: Sequence[bytes]) -> str:
+    return f"{len(pictures)} picture"
 
 
 @pytest.mark.parametrize(
@@ -44,12 +43,12 @@ def tools(folder: Path, kept: dict[str, bytes]) -> dict[str, BaseTool]:
         ("histogram", 'SELECT "amount $" FROM sales'),
     ],
 )
-def test_a_chart_is_a_picture_that_is_kept(
-    tools: dict[str, BaseTool], kept: dict[str, bytes], kind: str, sql: str
+def test_a_chart_is_a_picture_in_the_workspace(
+    tools: dict[str, BaseTool], tmp_path: Path, kind: str, sql: str
 ) -> None:
     said = tools["chart_table"].invoke({"sql": sql, "kind": kind, "title": "$ and $"})
-    assert said.startswith(f"chart.png: a {kind} chart of ")
-    picture = Image.open(io.BytesIO(kept["chart.png"]))
+    assert said.startswith(f"chart-1.png: a {kind} chart of ")
+    picture = Image.open(tmp_path / "runs" / "calls" / "chart-1.png")
     assert (picture.format, picture.size) == ("PNG", (900, 550))
     assert len(picture.convert("RGB").getcolors(1_000_000) or ()) > 10
 
@@ -65,18 +64,30 @@ def test_a_chart_is_a_picture_that_is_kept(
     ],
 )
 def test_what_cannot_be_drawn(
-    tools: dict[str, BaseTool], kept: dict[str, bytes], args: dict[str, str], message: str
+    tools: dict[str, BaseTool], tmp_path: Path, args: dict[str, str], message: str
 ) -> None:
     with pytest.raises(ToolException, match=f"chart_table: {message}"):
         tools["chart_table"].invoke(args)
-    assert kept == {}
+    assert not list(tmp_path.rglob("*.png"))
 
 
-def test_without_a_place_for_pictures_there_are_no_charts() -> None:
+def test_each_run_has_its_charts_which_other_tools_find(tools: dict[str, BaseTool]) -> None:
+    sql = "SELECT boss, 1 FROM bosses"
+    runs = [RunnableConfig(configurable={RUN_ID: run}) for run in ("one", "two")]
+    names = [tools["chart_table"].invoke({"sql": sql}, run).partition(":")[0] for run in (*runs, runs[0])]
+    assert names == ["chart-1.png", "chart-1.png", "chart-2.png"]
+    look = tools["look_at_image"]
+    for path in ("chart-2.png", "/workspace/chart-2.png"):
+        assert look.invoke({"path": path, "question": "?"}, runs[0]) == "[chart-2.png, 900 x 550]\n1 picture"
+    with pytest.raises(ToolException, match="there is no file"):
+        look.invoke({"path": "chart-2.png", "question": "?"}, runs[1])
+
+
+def test_without_a_workspace_there_are_no_charts() -> None:
     status = {item.name: item for item in tool_status(ToolConfig())}
     assert (status["chart_table"].ready, status["chart_table"].needs) == (
         False,
-        "give the tools a place to keep what they make",
+        "set MEMENTO_WORKSPACES to a folder",
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from langchain_core.tools import BaseTool, ToolException
 
 from memento.tools import ToolConfig, arithmetic, builtin_tools, tables
+from memento.tools.run_folder import RunFolders
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,10 +18,8 @@ SECRET = "hunter2"
 
 
 def tools(folder: Path) -> dict[str, BaseTool]:
-    def keep(name: str, body: bytes) -> str:
-        return name
-
-    return {tool.name: tool for tool in builtin_tools(ToolConfig(files=(folder,), keep=keep))}
+    config = ToolConfig(files=(folder,), folders=RunFolders(folder.parent / "runs"))
+    return {tool.name: tool for tool in builtin_tools(config)}
 
 
 SUMS = [

@@ -15,10 +15,11 @@ from memento.memory.case import Outcome
 from memento.memory.case_bank import Candidate, CaseBank
 from memento.memory.embeddings import unit
 from memento.memory.ledger import OutcomeRow
+from memento.memory.lessons import USUAL_COSINE
 from memento.memory.neural_net import Network, Pairs, load, logit, save, sigmoid
 from memento.memory.neural_training import VERSION, train
 from memento.memory.outcomes import Outcomes
-from memento.memory.q_function import KernelQ, QValues
+from memento.memory.q_function import LEVEL, NOISE, PENALTY, SLOPE, QValues
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -29,7 +30,10 @@ GROWTH = 1.1
 """From one training to the next, so that no more than a tenth of what is known waits, and all trainings up
 to n runs are some 10·ln(n/25): 46 up to 2,000."""
 
-_PRIOR = KernelQ()
+_USUAL_STRENGTH = 10.0
+_STRENGTH = 2.0
+"""What the prior is worth, in outcomes."""
+_PENALTIES: dict[Outcome, float] = {"failure": PENALTY, "unknown": PENALTY / 6, "success": 0.0}
 
 
 @dataclass(frozen=True)
@@ -71,12 +75,14 @@ class NeuralQ:
         if trained is None:
             q, std = (
                 sigmoid(pairs.prior),
-                np.full(len(candidates) + 1, np.sqrt(_PRIOR.noise / _PRIOR.near_strength)),
+                np.full(len(candidates) + 1, np.sqrt(NOISE / _STRENGTH)),
             )
             counts = [0.0 for _ in candidates]
         else:
             q, std = trained.network.predict(pairs)
-            counts = [float(outcomes.of(candidate.case_id).weights.sum()) for candidate in candidates]
+            counts = [
+                float(found.weights @ found.shares) for found in outcomes.of([c.case_id for c in candidates])
+            ]
         return QValues(q[:-1], std[:-1], float(q[-1]), float(std[-1]), np.asarray(counts, dtype=np.float64))
 
     def _up_to_date(self, outcomes: Outcomes) -> _Trained | None:
@@ -126,13 +132,12 @@ def _same(known: list[OutcomeRow], rows: list[OutcomeRow]) -> bool:
 def _usual_cosine(rows: Sequence[OutcomeRow]) -> float:
     """The mean cosine of these runs' tasks to their candidates, drawn to that of unrelated tasks."""
     cosines = [row.candidate_cosine for row in rows if row.candidate_cosine is not None]
-    total = sum(cosines) + _PRIOR.usual_cosine * _PRIOR.usual_strength
-    return total / (len(cosines) + _PRIOR.usual_strength)
+    return (sum(cosines) + USUAL_COSINE * _USUAL_STRENGTH) / (len(cosines) + _USUAL_STRENGTH)
 
 
 def _prior(shown: NDArray[np.bool_], cosines: Floats, penalties: Floats, usual: float) -> Floats:
     """The prior's logits; shape (pairs,)."""
-    advantage = _PRIOR.level_mean + _PRIOR.slope * (cosines - usual) - penalties
+    advantage = LEVEL + SLOPE * (cosines - usual) - penalties
     return logit(np.clip(0.5 + np.where(shown, advantage, 0.0), 0.05, 0.95))
 
 
@@ -140,7 +145,7 @@ def _asked(task: Vector, candidates: Sequence[Candidate], usual: float) -> Pairs
     """The task with each of the candidates, and last with nothing."""
     shown = np.asarray([*(True for _ in candidates), False])
     cosines = np.asarray([*(c.similarity for c in candidates), 0.0], dtype=np.float64)
-    penalties = np.asarray([*(_PRIOR.penalty(c.outcome) for c in candidates), 0.0])
+    penalties = np.asarray([*(_PENALTIES[c.outcome] for c in candidates), 0.0])
     return Pairs(
         states=np.broadcast_to(task, (len(shown), len(task))),
         cases=np.stack([*(c.vector for c in candidates), np.zeros_like(task)]),
@@ -170,7 +175,7 @@ def _taught(
             places.append(unit(vector))
             names.append(numbers[slot.case_id])
             weight = shares[slot.case_id] * row.weight
-            table.append((1.0, slot.similarity, _PRIOR.penalty(outcome), row.reward, weight))
+            table.append((1.0, slot.similarity, _PENALTIES[outcome], row.reward, weight))
         if not row.shown:
             states.append(unit(row.vector))
             places.append(np.zeros_like(row.vector))

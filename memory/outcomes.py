@@ -1,45 +1,53 @@
-"""What the ledger's runs teach, held in memory and brought up to date by what changed since."""
+"""What a namespace's runs teach, held in memory and brought up to date by what changed since."""
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory import credit
+from memento.memory.components import COMPONENTS
 from memento.memory.ledger import Ledger, OutcomeRow
+from memento.memory.lessons import REGRESSORS, Lesson, count_rewarded, read_after, read_changed, read_last
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
+Key = tuple[int, str]
+
+HORIZON = 10_000
+"""How many of the newest runs are read: to open a ledger costs the same however long it is."""
+NEWEST = 64
+"""So many of a case's outcomes among these are looked at: a choice costs the same however many there are."""
+WINDOW = 1024
+"""How many of the newest runs say what is expected without cases, and of cases at large."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The outcomes that bear on one thing, in run order; all arrays have one entry an outcome.
-
-    `states` holds the tasks' unit vectors, shape (outcomes, dimensions); `weights` the share of the run's
-    credit times the reward's weight; `similarities` the cosine of the case and the task.
+    """The outcomes of one case in run order; all arrays have one entry an outcome. `directions` has shape
+    (outcomes, 48) and `regressors` (outcomes, 28); `weights` are the rewards' and `shares` the case's of the
+    credit.
     """
 
-    states: Vector
+    directions: Vector
+    regressors: Floats
     rewards: Floats
     weights: Floats
-    similarities: Floats
+    shares: Floats
 
-
-NO_EVIDENCE = Evidence(np.zeros((0, 0), np.float32), np.zeros(0), np.zeros(0), np.zeros(0))
-
-
-@dataclass(frozen=True)
-class Slots:
-    """All that was ever shown, in run order; one entry a slot. `credited` is False where others of the run
-    were used and this was not; `weights` is the reward's weight over the number of cases shown.
-    """
-
-    similarities: Floats
-    rewards: Floats
-    weights: Floats
-    credited: NDArray[np.bool_]
+    @classmethod
+    def of(cls, lessons: Sequence[Lesson], case_id: str) -> "Evidence":
+        """The evidence in runs that showed the case and have a reward."""
+        directions = [np.zeros(0, np.float32), *[lesson.direction for lesson in lessons]]
+        regressors = [np.zeros(0), *[lesson.regressors for lesson in lessons]]
+        return cls(
+            np.concatenate(directions).reshape(-1, COMPONENTS),
+            np.concatenate(regressors).reshape(-1, REGRESSORS),
+            np.asarray([lesson.reward for lesson in lessons], np.float64),
+            np.asarray([lesson.weight for lesson in lessons], np.float64),
+            np.asarray([lesson.shares[case_id] for lesson in lessons], np.float64),
+        )
 
 
 class Outcomes:
@@ -50,14 +58,12 @@ class Outcomes:
     def __init__(self, ledger: Ledger, namespace: str) -> None:
         self._ledger = ledger
         self._namespace = namespace
-        self._revision = 0
-        self._runs: dict[tuple[int, str], OutcomeRow] = {}
-        self._by_case: dict[str, set[tuple[int, str]]] = {}
-        self._without: set[tuple[int, str]] = set()
-        self._evidence: dict[str | None, Evidence] = {}
-        self._slots: dict[tuple[int, str], Floats] = {}
-        self._all_slots: Slots | None = None
-        self._rewarded: list[OutcomeRow] | None = None
+        self._last = self._revision = 0
+        self._window: dict[Key, Lesson] = {}
+        self._cases: dict[str, dict[Key, Lesson]] = {}
+        self._evidence: dict[str, tuple[int, Evidence]] = {}  # with the number of its oldest run
+        self._rows: dict[Key, OutcomeRow] = {}
+        self._rows_revision = 0
         self._lock = threading.RLock()
 
     @property
@@ -67,86 +73,59 @@ class Outcomes:
     def refresh(self) -> None:
         """Take in what was written since the last time, by this process or another."""
         with self._lock:
-            for row in self._ledger.outcomes_since(self._namespace, self._revision):
-                self._revision = max(self._revision, row.revision)
-                self._take(row)
+            if self._revision:
+                changed = read_changed(self._ledger, self._namespace, self._revision)
+            else:
+                self._last = read_last(self._ledger, self._namespace)
+                changed = read_after(self._ledger, self._namespace, self._last - HORIZON)
+            for lesson in changed:
+                self._take(lesson)
+            self._window = {key: one for key, one in self._window.items() if key[0] > self._last - WINDOW}
 
-    def of(self, case_id: str | None) -> Evidence:
-        """The evidence on a case, or with None that of the runs in which nothing was shown."""
+    def of(self, case_ids: Sequence[str]) -> list[Evidence]:
+        """The newest outcomes of each case, in the order of the cases."""
         with self._lock:
-            found = self._evidence.get(case_id)
-            if found is None:
-                keys = self._without if case_id is None else self._by_case.get(case_id, set())
-                found = self._evidence[case_id] = self._collect(case_id, sorted(keys))
-            return found
+            return [self._evidence_of(case_id) for case_id in case_ids]
 
-    def slots(self) -> Slots:
-        """Every slot of every run that has a reward."""
+    def recent(self) -> tuple[int, list[Lesson]]:
+        """The number of the newest run, and those of the newest 1,024 that have a reward, in run order."""
         with self._lock:
-            if self._all_slots is None:
-                rows = [self._slots[key] for key in sorted(self._slots)]
-                table = np.concatenate([np.zeros((0, 4)), *rows])
-                self._all_slots = Slots(table[:, 0], table[:, 1], table[:, 2], table[:, 3] > 0)
-            return self._all_slots
+            return self._last, [self._window[key] for key in sorted(self._window)]
+
+    def total(self) -> int:
+        """How many runs have a reward."""
+        return count_rewarded(self._ledger, self._namespace)
 
     def rewarded(self) -> list[OutcomeRow]:
-        """The runs that have a reward, in run order. A run's row is the same object until something new is
+        """All runs that have a reward, in run order. A run's row is the same object until something new is
         written about it.
         """
         with self._lock:
-            if self._rewarded is None:
-                rows = (self._runs[key] for key in sorted(self._runs))
-                self._rewarded = [row for row in rows if row.reward is not None]
-            return self._rewarded
+            for row in self._ledger.outcomes_since(self._namespace, self._rows_revision):
+                self._rows_revision = max(self._rows_revision, row.revision)
+                self._rows[row.number, row.run_id] = row
+            rows = (self._rows[key] for key in sorted(self._rows))
+            return [row for row in rows if row.reward is not None]
 
-    def usual_cosine(self) -> tuple[float, int]:
-        """The mean cosine of tasks to their candidates, and over how many runs."""
-        with self._lock:
-            rows = (self._runs[key] for key in sorted(self._runs))
-            cosines = [row.candidate_cosine for row in rows if row.candidate_cosine is not None]
-            return (float(np.mean(cosines)) if cosines else 0.0), len(cosines)
-
-    def _take(self, row: OutcomeRow) -> None:
-        key = (row.number, row.run_id)
-        self._runs[key] = row
-        self._rewarded = None
-        if row.reward is None:
+    def _take(self, lesson: Lesson) -> None:
+        self._revision = max(self._revision, lesson.revision)
+        self._last = max(self._last, lesson.number)
+        if lesson.reward is None or lesson.number <= self._last - HORIZON:
             return
-        self._all_slots = None
-        if row.shown:
-            self._slots[key] = _slot_table(row, row.reward)
-        else:
-            self._without.add(key)
-            self._evidence.pop(None, None)
-        for slot in row.shown:
-            self._by_case.setdefault(slot.case_id, set()).add(key)
-            self._evidence.pop(slot.case_id, None)
+        self._window[lesson.key] = lesson
+        for case_id in lesson.shares:
+            known = self._cases.setdefault(case_id, {})
+            known[lesson.key] = lesson
+            if len(known) > NEWEST:
+                del known[min(known)]
+            self._evidence.pop(case_id, None)
 
-    def _collect(self, case_id: str | None, keys: list[tuple[int, str]]) -> Evidence:
-        states, rewards, weights, similarities = [], [], [], []
-        for key in keys:
-            row = self._runs[key]
-            share = 1.0
-            if case_id is not None:
-                share = credit.shares({slot.case_id: slot.used for slot in row.shown})[case_id]
-                similarities.append(next(s.similarity for s in row.shown if s.case_id == case_id))
-            states.append(row.vector)
-            rewards.append(row.reward)
-            weights.append(share * row.weight)
-        if not states:
-            return NO_EVIDENCE
-        return Evidence(
-            np.stack(states),
-            np.asarray(rewards, dtype=np.float64),
-            np.asarray(weights, dtype=np.float64),
-            np.asarray(similarities, dtype=np.float64),
-        )
-
-
-def _slot_table(row: OutcomeRow, reward: float) -> Floats:
-    """Shape (slots, 4): the columns of `Slots`."""
-    shares = credit.shares({slot.case_id: slot.used for slot in row.shown})
-    weight = row.weight / len(row.shown)
-    return np.asarray(
-        [[slot.similarity, reward, weight, shares[slot.case_id]] for slot in row.shown], dtype=np.float64
-    )
+    def _evidence_of(self, case_id: str) -> Evidence:
+        beyond = self._last - HORIZON
+        held = self._evidence.get(case_id)
+        if held is None or held[0] <= beyond:
+            known = self._cases.get(case_id, {})
+            keys = sorted(key for key in known if key[0] > beyond)
+            oldest = keys[0][0] if keys else self._last
+            held = self._evidence[case_id] = oldest, Evidence.of([known[key] for key in keys], case_id)
+        return held[1]

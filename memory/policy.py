@@ -14,12 +14,13 @@ from memento.memory.case import Step
 from memento.memory.case_bank import Candidate, CaseBank
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
+from memento.memory.kernel_q import KernelQ
 from memento.memory.ledger import Ledger, Reward
 from memento.memory.neural_q import NeuralQ
 from memento.memory.outcomes import Outcomes
-from memento.memory.q_function import KernelQ, QFunction, QValues, SimilarityQ
+from memento.memory.q_function import QFunction, QValues, SimilarityQ
 from memento.memory.selection import Selection, run_record
-from memento.memory.slate import CANDIDATES
+from memento.memory.slate import CANDIDATES, usual_cosine
 
 Vector = NDArray[np.float32]
 PolicyName = Literal["auto", "none", "similarity", "kernel", "neural"]
@@ -127,7 +128,8 @@ class Policy:
         else:
             chosen = draw.drawn() if explore else draw.best()
         if self.name != "similarity":
-            chosen |= {"without": values.void, "without_std": values.void_std}
+            known = {"without": values.void, "without_std": values.void_std}
+            chosen |= {**known, "usual_cosine": usual_cosine(candidates)}
         return {**chosen, "candidates": considered(candidates, values)}
 
     def _by_advantage(
@@ -210,12 +212,6 @@ def considered(candidates: Sequence[Candidate], values: QValues) -> list[tuple[s
         (c.case_id, round(c.similarity, 6), round(float(q), 6))
         for c, q in zip(candidates, values.q, strict=True)
     ]
-
-
-def usual_cosine(nearest: Sequence[Candidate]) -> float:
-    """The mean cosine of the nearest 64 cases to a task; those that a small bank lacks count as unrelated."""
-    missing = CANDIDATES - len(nearest)
-    return (sum(candidate.similarity for candidate in nearest) + 0.15 * missing) / CANDIDATES
 
 
 def _generator(seed: int, namespace: str, number: int) -> np.random.Generator:

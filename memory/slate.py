@@ -1,6 +1,9 @@
 """What every way to draw a slate of cases shares."""
 
+from collections.abc import Sequence
+
 from memento.memory.case_bank import Candidate
+from memento.memory.lessons import USUAL_COSINE
 from memento.memory.q_function import QValues
 from memento.memory.shown import Shown
 
@@ -25,3 +28,9 @@ def slot(candidate: Candidate, values: QValues, place: int, rank: int, propensit
         q_std=float(values.std[place]),
         propensity=propensity,
     )
+
+
+def usual_cosine(nearest: Sequence[Candidate]) -> float:
+    """The mean cosine of the nearest 64 cases to a task; those that a small bank lacks count as unrelated."""
+    missing = CANDIDATES - len(nearest)
+    return (sum(candidate.similarity for candidate in nearest) + USUAL_COSINE * missing) / CANDIDATES

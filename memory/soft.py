@@ -16,12 +16,22 @@ Floats = NDArray[np.float64]
 VOID_PRIOR = 0.5
 """The prior share of the void case, whatever the number of candidates."""
 TEMPERATURE = 0.04
-"""α of soft Q-learning, in units of reward."""
+"""α of soft Q-learning before any outcome, in units of reward."""
+LEAST_TEMPERATURE = 0.01
+ANNEALED_BY = 100.0
+"""The credited outcomes of a task's candidates that halve α²."""
 PRIOR_TEMPERATURE = 0.1
 """μ₀(c|s) ∝ exp(cos(s,c)/this)."""
 COMPANY = 0.08
 """What one more case beside one that is shown is expected to add: four are better than one, in the paper
 (its table of K) and more so on a small model."""
+
+
+def temperature(outcomes: float) -> float:
+    """α after so many credited outcomes of a task's candidates. It falls with their root, as the
+    error of Q does: what is a toss-up at first is known later.
+    """
+    return max(TEMPERATURE * float(np.sqrt(ANNEALED_BY / (ANNEALED_BY + outcomes))), LEAST_TEMPERATURE)
 
 
 class SoftDraw:
@@ -36,6 +46,7 @@ class SoftDraw:
         self._values = values
         self._k = k
         self._rng = rng
+        self._alpha = temperature(float(values.outcomes.sum()))
 
     def nearest(self) -> dict[str, Any]:
         """The top K by similarity."""
@@ -93,7 +104,9 @@ class SoftDraw:
         slate = _Slate(self._candidates)
         while len(shown) < self._k and slate.open.any():
             worth = self._values.q + slate.agreement
-            chances, void = _soft_chances(slate.cosines, worth, slate.open, _bar(self._values, shown))
+            chances, void = _soft_chances(
+                slate.cosines, worth, slate.open, _bar(self._values, shown), self._alpha
+            )
             drawn = int(self._rng.choice(len(self._candidates) + 1, p=np.append(chances, void)))
             if drawn == len(self._candidates):
                 return shown, void
@@ -106,7 +119,7 @@ class SoftDraw:
         if self._k == 0:
             return None
         slate = _Slate(self._candidates)
-        return _soft_chances(slate.cosines, self._values.q, slate.open, self._values.void)[1]
+        return _soft_chances(slate.cosines, self._values.q, slate.open, self._values.void, self._alpha)[1]
 
     def _sure(self, arm: str, shown: list[Shown]) -> dict[str, Any]:
         return {
@@ -153,7 +166,7 @@ def _bar(values: QValues, shown: Sequence[Shown]) -> float:
 
 
 def _soft_chances(
-    cosines: Floats, worth: Floats, open_: NDArray[np.bool_], bar: float
+    cosines: Floats, worth: Floats, open_: NDArray[np.bool_], bar: float, alpha: float
 ) -> tuple[Floats, float]:
     """The chances of the candidates, shape (candidates,), and of the void case, whose value is `bar`; they
     sum to 1.
@@ -161,7 +174,7 @@ def _soft_chances(
     prior = np.where(open_, np.exp((cosines - cosines.max()) / PRIOR_TEMPERATURE), 0.0)
     prior *= (1.0 - VOID_PRIOR) / prior.sum()
     best = max(float(worth[open_].max()), bar)
-    mass = prior * np.exp(np.minimum(worth - best, 0.0) / TEMPERATURE)
-    void = VOID_PRIOR * float(np.exp((bar - best) / TEMPERATURE))
+    mass = prior * np.exp(np.minimum(worth - best, 0.0) / alpha)
+    void = VOID_PRIOR * float(np.exp((bar - best) / alpha))
     total = float(mass.sum()) + void
     return mass / total, void / total

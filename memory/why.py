@@ -11,9 +11,9 @@ from memento.memory.advantage_q import AdvantageQ, Before
 from memento.memory.case_bank import Candidate
 from memento.memory.embeddings import unit
 from memento.memory.outcomes import Outcomes
-from memento.memory.policy import Policy, usual_cosine, with_proven
+from memento.memory.policy import Policy, with_proven
 from memento.memory.q_function import QValues
-from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE
+from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE, usual_cosine
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -175,5 +175,4 @@ def _by_q(policy: Policy, vector: Vector, namespace: str, candidates: list[Candi
         shown *= 1.0 - FLOOR
         left = 1.0 - FLOOR
         chances = {"floor": FLOOR, "nothing": left * empty, "learned": left * (1.0 - empty)}
-    taught = len(outcomes.rewarded())
-    return _Found(policy, namespace, chances, candidates, values, shown, np.zeros((0, 0)), taught)
+    return _Found(policy, namespace, chances, candidates, values, shown, np.zeros((0, 0)), outcomes.total())

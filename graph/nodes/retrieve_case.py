@@ -26,7 +26,8 @@ async def retrieve_case(state: State, run: Run) -> Update:
     selection = await asyncio.to_thread(_begin, task, run)
     tools = allowed_tools(await run.parts.tools(), run.context.allow_tools)
     offered = await asyncio.to_thread(_offered, task, tools, selection, run)
-    get_stream_writer()({"event": "cases", "arm": selection.arm, "cases": selection.cases})
+    chosen = _plain(selection)
+    get_stream_writer()({"event": "cases", **chosen, "cases": selection.cases})
     given = "task" in state and bool(state["task"])
     return {
         "question": task,
@@ -34,7 +35,7 @@ async def retrieve_case(state: State, run: Run) -> Update:
         "run_id": selection.run_id,
         "started_at": utc_now(),
         "spent": 0.0,
-        "selection": _plain(selection),
+        "selection": chosen,
         "retrieved": selection.cases,
         "cited": None,
         "cycle": 0,

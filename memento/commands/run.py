@@ -16,6 +16,7 @@ from memento.commands.common import (
     settings_for,
     short,
 )
+from memento.commands.why import in_words, slot_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,12 +118,11 @@ def _solve(
 def _show(event: dict[str, Any], screen: "Console", bank: Any) -> None:
     if event["event"] == "cases":
         shown = bank.get_many([slot["case_id"] for slot in event["cases"]])
-        screen.print(f"[bold]cases[/] ({event['arm']})" if shown else f"[bold]cases[/] none ({event['arm']})")
+        screen.print(f"[bold]cases[/] {in_words(event, len(event['cases']))}")
         for slot in event["cases"]:
             case = shown[slot["case_id"]]
-            expected = f"Q {slot['q']:.2f} ± {slot['q_std']:.2f}"
-            why = f"similar {slot['similarity']:.2f}, {expected}, p {slot['propensity']:.2f}"
-            screen.print(f"  {case.id[:8]}  {printable(short(case.task))}  [dim]{case.outcome}; {why}[/]")
+            screen.print(f"  {case.id[:10]}  {printable(short(case.task, 60))}")
+            screen.print(f"  {'':10}  [dim]{case.outcome}; {slot_in_words(slot)}[/]")
     elif event["event"] == "plan":
         for number, subtask in enumerate(event["plan"] or [], start=1):
             screen.print(f"[bold]plan[/]  {number}. {printable(subtask)}")

@@ -1,5 +1,6 @@
 """memento cases why: what would be shown for a task, or was in a run, and why."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -107,15 +108,9 @@ def _past(run_id: str, home: Path | None, *, as_json: bool) -> None:
         return
     screen = console()
     screen.print(f"[bold]policy[/] {row['policy']}, run {row['number']}: arm {_arm(row)}")
-    if row["without"] is not None:
-        expected = "" if row["expected"] is None else f", {row['expected']:.2f} with what was shown"
-        screen.print(f"[bold]expected[/] a reward of {row['without']:.2f} without cases{expected}")
+    screen.print(f"[bold]cases[/] {in_words(row, len(row['retrieved']))}")
     for slot in row["retrieved"]:
-        q = f"Q {slot['q']:.2f} ± {1.96 * slot['q_std']:.2f}"
-        screen.print(
-            f"[bold]shown[/] {slot['case_id'][:10]} {q}, similar {slot['similarity']:.2f}, "
-            f"p {slot['propensity']:.2f} given those before it, used: {_used(slot['used'])}"
-        )
+        screen.print(f"  {slot['case_id'][:10]}  {slot_in_words(slot)}, used: {_used(slot['used'])}")
     shown = {slot["case_id"] for slot in row["retrieved"]}
     others = [f"{case_id[:10]} Q {q:.2f}" for case_id, _, q in row["candidates"] if case_id not in shown]
     screen.print(f"[dim]considered too: {', '.join(others[:_MOST]) or 'none'}[/]")
@@ -138,6 +133,34 @@ _RUN_FIELDS = (
     "retrieved",
     "candidates",
 )
+
+
+def in_words(chosen: Mapping[str, Any], shown: int) -> str:
+    """Why so many cases were shown, in a line; `chosen` has the fields of a selection."""
+    if chosen["policy"] == "none":
+        return "none: the policy shows none"
+    if chosen["arm"] == "none":
+        return "none, on purpose: a few runs go without, so that what memory is worth can be measured"
+    considered = len(chosen["candidates"])
+    if not considered:
+        return "none: there is none yet"
+    alone, together = chosen["without"], chosen["expected"]
+    if not shown:
+        worth = "" if alone is None else f" to {alone:.2f}, the reward expected without"
+        return f"none of {considered}: none is expected to add{worth}"
+    how = "the nearest" if chosen["arm"] == "similarity" else "chosen by what cases did so far"
+    how = "to learn what they do" if chosen["explored"] else how
+    worth = "" if together is None else f", a reward of {together:.2f} expected"
+    worth += "" if alone is None else f"{';' if together is None else ','} {alone:.2f} without cases"
+    return f"{shown} of {considered}, {how}{worth}"
+
+
+def slot_in_words(slot: Mapping[str, Any]) -> str:
+    """Why one case was shown: how near its task is, the reward that it promises with its 95 % interval, and
+    how likely it was to come next.
+    """
+    q = f"Q {slot['q']:.2f} ± {1.96 * slot['q_std']:.2f}"
+    return f"similar {slot['similarity']:.2f}, {q}, drawn with probability {slot['propensity']:.2f}"
 
 
 def _arm(row: dict[str, Any]) -> str:

@@ -76,6 +76,30 @@ def test_a_run_shows_what_happens_and_how_to_tell_it_how_that_was(
     assert told.err == ""
 
 
+def test_a_run_says_in_a_line_why_it_shows_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def told(*options: str) -> str:
+        arguments = ["run", "What is 17% of 2340?", "--reference", "397.8", "--home", str(tmp_path / "home")]
+        assert _code([*arguments, *options]) == 0
+        return capsys.readouterr().out
+
+    with OpenAIStub(calculating()) as stub:
+        words(monkeypatch, stub)
+        assert "cases none: there is none yet" in told()
+        # Twice: without exploring, so that the floor is not drawn.
+        second = told("--no-learn")
+        assert "cases 1 of 1, " in second
+        assert "reward of" in second
+        assert "without cases" in second
+        for part in ("What is 17%", "success; similar 1.00, Q ", "drawn with probability 1.00"):
+            assert part in second
+        assert "cases none: the policy shows none" in told("--policy", "none")
+        run_id = second.split("run ")[-1][:32]
+        assert _code(["cases", "why", "--run", run_id, "--home", str(tmp_path / "home")]) == 0
+    assert "cases 1 of 1, " in capsys.readouterr().out
+
+
 def test_a_wrong_answer_is_a_run_that_did_its_work(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from memento.memory import Candidate, Ledger, RunRecord, Shown
+from memento.memory.kernel_q import KernelQ
 from memento.memory.outcomes import Outcomes
-from memento.memory.q_function import KernelQ, QValues, SimilarityQ
+from memento.memory.q_function import QValues, SimilarityQ
 from tests.memory_tools import axis
 
 if TYPE_CHECKING:
@@ -159,11 +160,10 @@ def test_a_corrected_reward_replaces_the_old_one(ledger: Ledger) -> None:
     happened(ledger, 1.0, "a")
     outcomes = Outcomes(ledger, "default")
     outcomes.refresh()
-    assert list(outcomes.of("a").rewards) == [1.0]
+    assert [list(found.rewards) for found in outcomes.of(["a", "b"])] == [[1.0], []]
     ledger.feedback("r1", 0.0)
     outcomes.refresh()
-    assert list(outcomes.of("a").rewards) == [0.0]
-    assert list(outcomes.slots().rewards) == [0.0]
+    assert list(outcomes.of(["a"])[0].rewards) == [0.0]
 
 
 def test_every_value_is_finite_however_much_happened(ledger: Ledger) -> None:

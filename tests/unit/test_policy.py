@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from memento.memory import CaseBank, Ledger, Policy, Selection, auto, build_policy, credit
+from memento.memory import CaseBank, Ledger, Policy, Selection, auto, build_policy, credit, soft
 from memento.memory.advantage_q import AdvantageQ
 from memento.memory.errors import UsageError
+from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR
-from memento.memory.why import explain
-from tests.memory_tools import DIMENSIONS, axis, demonstration
+from memento.memory.why import Explanation, explain
+from tests.memory_tools import DIMENSIONS, axis, demonstration, open_bank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -169,13 +170,22 @@ def test_rewards_that_come_weeks_late_lead_to_the_same_choice(quick_bank: CaseBa
         assert chosen(first.select(TASK)) == chosen(second.select(TASK))
 
 
-def test_replaying_the_ledger_rebuilds_the_same_next_selection(quick_bank: CaseBank) -> None:
-    fill(quick_bank, [0.4, 0.35, 0.3, 0.25, 0.2])
-    policy = build_policy("auto", bank=quick_bank, k=3)
-    for number in range(90):
-        policy.record(policy.select(at_cosine(0.95, 1 + number % 5)), reward=float(number % 3 > 0))
-    here = explain(policy, TASK)
-    assert explain(build_policy("auto", bank=quick_bank, k=3), TASK) == here
+@pytest.mark.parametrize("name", ["auto", "kernel", "neural"])
+def test_replaying_the_ledger_rebuilds_the_same_next_selection(tmp_path: Path, name: str) -> None:
+    def opened(play: bool) -> tuple[Selection, Explanation]:
+        with open_bank(tmp_path / "home") as bank:
+            policy = build_policy(name, bank=bank, k=3)
+            if play:
+                fill(bank, [0.4, 0.35, 0.3, 0.25, 0.2])
+                for number in range(70):
+                    selection = policy.select(at_cosine(0.95, 1 + number % 5))
+                    policy.record(selection, reward=float(number % 3 > 0))
+            return policy.select(TASK), explain(policy, TASK)
+
+    (first, told), (again, told_again) = opened(play=True), opened(play=False)
+    assert chosen(first) == chosen(again)
+    assert first.number == 71
+    assert told == told_again
 
 
 def test_a_selection_that_is_never_recorded_changes_no_other(quick_bank: CaseBank, tmp_path: Path) -> None:
@@ -243,6 +253,14 @@ def test_stored_propensities_are_the_frequencies(
     # What the learned arm would have done is known on the floor too: the slate's probability over both arms.
     assert {s.stop_propensity for s in floor} == {s.stop_propensity for s in learned if not s.cases}
 
+    # Every slate, whole: what is stored sums to one, and is how often it comes.
+    slates = {tuple(ids(s)): s.slate_propensity or 0.0 for s in draws}
+    assert len(slates) == 1 + 3 + 3 * 2
+    assert sum(slates.values()) == pytest.approx(1)
+    expected = np.asarray([2500 * chance for chance in slates.values()])
+    counts = np.asarray([sum(tuple(ids(s)) == slate for s in draws) for slate in slates])
+    assert ((counts - expected) ** 2 / expected).sum() < chi2.ppf(0.9999, len(slates) - 1)
+
     for before in [(), *((case_id,) for case_id in cases)]:
         here = [s for s in learned if ids(s)[: len(before)] == list(before)]
         stopped = [s for s in here if len(s.cases) == len(before)]
@@ -309,6 +327,26 @@ def test_a_slates_propensity_is_that_of_its_slots(quick_bank: CaseBank, seed: in
             slots = float(np.prod([slot.propensity for slot in selection.cases]))
             slots *= 1.0 if selection.stop_propensity is None else selection.stop_propensity
             assert selection.slate_propensity == pytest.approx((1 - FLOOR) * slots)
+
+
+def test_the_more_is_known_of_the_candidates_the_surer_the_draw(quick_bank: CaseBank) -> None:
+    """Q says the same of both cases each time; only how many outcomes it rests on differs."""
+    fill(quick_bank, [0.5, 0.5])
+    candidates = quick_bank.search(TASK, 64)
+
+    def of_the_better(outcomes: float) -> float:
+        known = np.full(2, outcomes / 2)
+        values = QValues(np.asarray([0.6, 0.55]), np.full(2, 0.1), 0.5, 0.1, known)
+        rng = np.random.default_rng(0)
+        slots = [soft.SoftDraw(candidates, values, 1, rng).slate()["cases"] for _ in range(300)]
+        better = [slate[0].propensity for slate in slots if slate and slate[0].q == 0.6]
+        assert len(set(better)) == 1
+        return float(better[0])
+
+    chances = [of_the_better(outcomes) for outcomes in (0, 100, 1000, 100_000)]
+    assert chances == sorted(chances)
+    assert chances[0] + 0.05 < chances[-1] < 1
+    assert soft.temperature(100) == pytest.approx(soft.temperature(0) / np.sqrt(2))
 
 
 # -- the best known choice

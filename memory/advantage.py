@@ -2,11 +2,12 @@
 
 For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the credit that sum to 1,
 
-    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ(m−1) + ε,   Var ε = .21 / weight of the reward
+    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ·echoes + ε,   Var ε = .21 / weight of the reward
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
     f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c]
-    κ      what one case more adds, whichever it is: a planner follows a pattern that it sees repeated
+    κ      what a case adds that did the same as the first of its slate: a planner follows a pattern that it
+           sees repeated. echoes counts those; none of which nothing is known is one
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
              own      1[c = c']                     one case is better than another, whatever the task
              family   k(c,c')                       so are cases that are alike
@@ -42,9 +43,9 @@ _BASE = 1 + TASK_PARTS
 _SHOWN = slice(_BASE, _BASE + FEATURES)
 _COMPANY = _BASE + FEATURES
 _PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.08]
-_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.3, 0.3, 0.08] ** 2
-_RHO_MEAN, _RHO_STD = 0.3, 0.4
-_RHO_LEAST, _RHO_MOST = -0.25, 1.4
+_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.6, 0.1, 0.3, 0.08] ** 2
+_RHO_MEAN, _RHO_STD = 0.1, 0.3
+_RHO_LEAST, _RHO_MOST = -0.1, 1.4
 _RHO_STEP = 0.15
 _LOG_STD = 1.5
 """Of the prior on the logarithm of each variance."""
@@ -118,8 +119,16 @@ class Trials:
         ones = np.ones((len(self), 1))
         shown = np.zeros((len(self), FEATURES))
         np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)
-        more = np.maximum(self.sizes - 1, 0).astype(np.float64)
-        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None], more[:, None]])
+        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None], self._echoes()[:, None]])
+
+    def _echoes(self) -> Floats:
+        """How many slots of each run did the same as its first, beside it, shape (runs,)."""
+        runs, first = np.unique(self.slot_runs, return_index=True)
+        did = np.zeros(len(self), np.int64)
+        did[runs] = self.slots.did[first]
+        same = (self.slots.did == did[self.slot_runs]) & (self.slots.did != 0)
+        counts = np.bincount(self.slot_runs, weights=same, minlength=len(self))
+        return np.asarray(np.maximum(counts - 1.0, 0.0))
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,7 @@ runs = Table(
     Column("without", Float),  # and of showing nothing
     Column("without_std", Float),
     Column("spent", Float),  # what exploring was expected to cost
-    Column("gained", Float),  # what the best known was expected to gain over the plain arms
+    Column("gained", Float),  # what the slate was promised to add to the better of nothing and the nearest
     Column("usual_cosine", Float),  # of tasks to cases that have nothing to do with them
     Column("use_is", String),  # how it is known which cases were used: seen | said
     Column("shared", String),  # the namespace whose cases were candidates too

@@ -16,17 +16,18 @@ from numpy.typing import NDArray
 from sqlalchemy import bindparam, select
 
 from memento.memory import credit
-from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
+from memento.memory.advantage import FEATURES, NOISE, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
+from memento.memory.promises import KINDS, Kept, Outcome, kept
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-WINDOW = 768
+WINDOW = 512
 """How many of the newest runs are remembered by the model: what helped long ago may help no more, and the
 cost of a choice stays what it is."""
 _BLOCK = 64
@@ -61,6 +62,7 @@ class Run:
     arm: str
     explored: bool
     expected: float | None
+    without: float | None
     spent: float
     gained: float
     usual: float
@@ -72,16 +74,16 @@ class Run:
 
 @dataclass(frozen=True)
 class State:
-    """All that was learned before run `number` from those after run `start`. `shortfalls` has the sums
-    (surplus over what was expected, how many) of the slates by kind, learned, similarity and explored; older
-    ones count less.
+    """All that was learned before run `number` from those after run `start`. `kept` says how far each kind of
+    slate kept what was promised; `spent` what exploring was expected to cost, and `gained` what the shown
+    slates brought beyond the better of nothing and the nearest cases, as far as that is beyond chance.
     """
 
     number: int
     start: int
     posterior: Posterior
     outcomes: int
-    shortfalls: dict[str, tuple[float, float]]
+    kept: dict[str, Kept]
     spent: float
     gained: float
     names: dict[int, str]
@@ -113,9 +115,9 @@ class Fold:
                 start=start,
                 posterior=self._posterior(taught, start, block),
                 outcomes=len(taught),
-                shortfalls=_shortfalls(taught, number),
+                kept={kind: kept(kind, promised_of(taught, kind)) for kind in KINDS},
                 spent=float(np.sum([row.spent for row in rows])),
-                gained=float(np.sum([row.gained for row in rows])),
+                gained=credible_gain(taught),
                 names=self._names,
             )
 
@@ -240,16 +242,27 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
     )
 
 
-def _shortfalls(taught: Sequence[Run], number: int) -> dict[str, tuple[float, float]]:
-    sums = {name: [0.0, 0.0] for name in ("learned", "similarity", "explored")}
-    for row in taught:
-        if row.slots and row.expected is not None and row.reward is not None:
-            kind = "explored" if row.explored else row.arm
-            if kind in sums:
-                fade = 0.995 ** (number - row.number)
-                sums[kind][0] += fade * (row.reward - row.expected)
-                sums[kind][1] += fade
-    return {name: (total, count) for name, (total, count) in sums.items()}
+def promised_of(taught: Sequence[Run], kind: str) -> list[Outcome]:
+    """What was promised of the slates of one kind, and what came."""
+    return [
+        Outcome(row.expected - row.without, row.reward - row.without, row.weight)
+        for row in taught
+        if row.slots
+        and row.expected is not None
+        and row.without is not None
+        and row.reward is not None
+        and ("explored" if row.explored else row.arm) == kind
+    ]
+
+
+def credible_gain(taught: Sequence[Run]) -> float:
+    """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
+    standard deviation of the noise in it, or 0.
+    """
+    shown = [row for row in taught if row.slots and row.expected is not None]
+    weights = np.asarray([row.weight for row in shown])
+    gains = np.asarray([(row.reward or 0.0) - (row.expected or 0.0) + row.gained for row in shown])
+    return max(0.0, float(weights @ gains) - float(np.sqrt(NOISE * weights.sum())))
 
 
 def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
@@ -272,6 +285,7 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
             arm=row.arm,
             explored=bool(row.explored),
             expected=row.expected,
+            without=row.without,
             spent=row.spent or 0.0,
             gained=row.gained or 0.0,
             usual=row.usual_cosine or 0.0,
@@ -292,6 +306,7 @@ _RUN_COLUMNS = (
     "arm",
     "explored",
     "expected",
+    "without",
     "spent",
     "gained",
     "usual_cosine",

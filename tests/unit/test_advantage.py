@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.08]
-PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.6, 0.3, 0.3, 0.08] ** 2
+PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.6, 0.1, 0.3, 0.08] ** 2
 HYPER = Hyper((0.03, 0.02, 0.01, 0.04, 0.015), 0.25)
 
 
@@ -79,7 +79,9 @@ def textbook(
     gram = np.zeros((count, count))
     for i in range(count):
         shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(4))
-        design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, max(trials.sizes[i] - 1, 0)]
+        did = [int(trials.slots.did[a]) for a in slots[i]]
+        echoes = sum(one == did[0] != 0 for one in did[1:])
+        design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, echoes]
         for j in range(count):
             for a in slots[i]:
                 for b in slots[j]:

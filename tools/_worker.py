@@ -5,6 +5,8 @@ from __future__ import annotations
 import runpy
 import sys
 
+MAX_FILE = 200_000_000  # bytes; no worker has a large file to write
+
 
 def limit(memory: int, seconds: int) -> None:
     try:
@@ -15,6 +17,7 @@ def limit(memory: int, seconds: int) -> None:
     # The caller kills a worker that is late; this ends one whose caller is gone.
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (MAX_FILE, MAX_FILE))
 
 
 if __name__ == "__main__":

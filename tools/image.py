@@ -25,7 +25,8 @@ from memento.tools.traits import FROM_STRANGERS, FROM_STRANGERS_AT_A_PRICE
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-SECONDS = 25.0
+SECONDS = 15.0
+SECONDS_TO_READ = 40.0
 SIDE = 1_568  # pixels; models that see get no more of a picture than about this
 SIDE_FOR_TEXT = 4_000
 MEMORY = 2_000_000_000
@@ -59,7 +60,7 @@ def image_tools(config: ToolConfig) -> list[Offer]:
         """
         try:
             async with _picture(path, url, config, run) as (file, source):
-                reply = await asyncio.to_thread(_made, {"path": str(file), "side": SIDE})
+                reply = await asyncio.to_thread(_made, {"path": str(file), "side": SIDE}, SECONDS)
                 answer = await ask_about(config.see, question, [base64.b64decode(reply["picture"])])
         except (FetchError, ToolException) as error:
             raise ToolException(f"look_at_image: {error}") from None
@@ -75,7 +76,7 @@ def image_tools(config: ToolConfig) -> list[Offer]:
         try:
             async with _picture(path, url, config, run) as (file, source):
                 job = {"path": str(file), "side": SIDE_FOR_TEXT, "tesseract": program, "language": language}
-                text = str((await asyncio.to_thread(_made, job))["text"]).strip()
+                text = str((await asyncio.to_thread(_made, job, SECONDS_TO_READ))["text"]).strip()
                 return part(text or "(there is no text on it that can be read)", source, 0)
         except (FetchError, ToolException) as error:
             raise ToolException(f"read_image_text: {error}") from None
@@ -111,11 +112,11 @@ async def _picture(
         yield file, fetched.url
 
 
-def _made(job: dict[str, Any]) -> dict[str, Any]:
+def _made(job: dict[str, Any], seconds: float) -> dict[str, Any]:
     try:
-        reply = run_worker(WORKER, job, SECONDS, MEMORY)
+        reply = run_worker(WORKER, job, seconds, MEMORY)
     except TimeoutError:
-        raise ToolException(f"not done after {SECONDS:g} seconds: use a smaller picture") from None
+        raise ToolException(f"not done after {seconds:g} seconds: use a smaller picture") from None
     except MemoryError:
         raise ToolException("the picture needs too much memory: use a smaller copy") from None
     if "error" in reply:

@@ -95,7 +95,10 @@ def _ranked(parts: list[Passage], query: str, embed: Embed | None) -> list[Passa
     if embed is None:
         return by_words
     near = by_words[:_EMBEDDED]
-    vectors = embed([query, *(passage.text for passage in near)])
+    try:
+        vectors = embed([query, *(passage.text for passage in near)])
+    except Exception:  # noqa: BLE001  (an encoder that cannot be had: the words are there)
+        return by_words
     similarity = (vectors[1:] @ vectors[0]).tolist()
     order = sorted(range(len(near)), key=lambda number: -similarity[number])
     return [*(near[number] for number in order), *by_words[_EMBEDDED:]]

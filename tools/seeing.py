@@ -10,7 +10,7 @@ from langchain_core.tools import ToolException
 See = Callable[[str, Sequence[bytes]], Awaitable[str]]
 """From a question and pictures (JPEG) to the model's answer."""
 
-SECONDS = 30.0
+SECONDS = 28.0
 MAX_QUESTION = 2_000
 
 

@@ -10,7 +10,11 @@ from memento.tools.documents import documents_tools
 from tests.documents import FACT, make_documents, make_pdf
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from tests.conftest import WordEncoder
 
@@ -98,6 +102,14 @@ def test_a_query_shows_the_parts_that_bear_on_it(
     assert len(text) < 9_000
     at = int(text.rpartition("[at ")[2].partition("]")[0])
     assert FACT in read.invoke({"path": "long.txt", "offset": at})
+
+
+def test_an_encoder_that_fails_leaves_the_words(folder: Path) -> None:
+    def fails(texts: Sequence[str]) -> NDArray[np.float32]:
+        raise OSError("no weights")
+
+    read = documents_tools(ToolConfig(files=(folder,), embed=fails))[0].tool
+    assert FACT in read.invoke({"path": "long.txt", "query": "heron nests"})
 
 
 async def test_a_folder_lists_its_files_also_asynchronously(read: BaseTool) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from pydantic import SecretStr
 
 from memento.tools import ToolConfig
 from memento.tools.search import search_tools
+from tests.loopback import Answer, Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,3 +147,96 @@ def test_queries_that_are_not_sent(stub: Stub, query: str) -> None:
 
 def test_the_key_is_not_shown_by_the_tool() -> None:
     assert KEY not in repr(search_tool("http://127.0.0.1:9"))
+
+
+def test_an_error_that_comes_as_an_answer_is_an_error(stub: Stub) -> None:
+    stub.answer({"error": f"{KEY} is over its limit", "results": []})
+    with pytest.raises(ToolException, match="web_search: the search service reports an error") as refused:
+        search_tool(stub.url).invoke({"query": "x"})
+    assert KEY not in str(refused.value)
+
+
+def test_results_that_differ_in_spelling_only_are_one_and_dates_are_shown(stub: Stub) -> None:
+    urls = [
+        "https://www.example.org/a/?utm_source=x",
+        "http://example.org/a",
+        "https://example.org/a#part",
+        "https://example.org/b?page=2",
+        "https://example.org/b?page=3",
+    ]
+    found = [{"title": url, "url": url, "content": "x", "published_date": "2024-03-01T10:00"} for url in urls]
+    stub.answer({"results": found})
+    said = search_tool(stub.url).invoke({"query": "x"})
+    assert [line for line in said.split("\n") if line.startswith("http")] == [urls[0], urls[3], urls[4]]
+    assert f"1. {urls[0]} (2024-03-01)" in said
+
+
+def searxng_tool(url: str) -> BaseTool:
+    return search_tools(ToolConfig(searxng_url=url))[0].tool
+
+
+SEARXNG = {
+    "query": "herons",
+    "results": [
+        {
+            "title": f"Page {n}",
+            "url": f"https://example.org/{n}",
+            "content": "on herons",
+            "publishedDate": "2024-03-01T10:00:00" if n else None,
+        }
+        for n in range(30)
+    ],
+}
+
+
+async def test_a_searxng_server() -> None:
+    pages = {
+        "/sub/search?q=herons+%26+storks&format=json": Answer(json.dumps(SEARXNG), kind="application/json")
+    }
+    with Site(pages) as site:
+        tool = searxng_tool(f"{site.url}/sub/")
+        said = await tool.ainvoke({"query": "herons & storks", "max_results": 2})
+    assert said == (
+        "1. Page 0\nhttps://example.org/0\non herons\n\n2. Page 1 (2024-03-01)\nhttps://example.org/1\non herons"
+    )
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (Answer("forbidden", status=403), "gives no JSON"),
+        (Answer("slow down", status=429), "limit is used up"),
+        (Answer("no", status=500), "cannot be reached"),
+        (Answer("<p>a page</p>"), "cannot be reached"),
+        (Answer(status=302, headers={"Location": "/elsewhere"}), "cannot be reached"),
+        (Answer("no json", kind="application/json"), "not readable"),
+        (Answer('{"results": 5}', kind="application/json"), "not readable"),
+        (Answer("[" * 100_000, kind="application/json"), "not readable"),
+        (Answer('{"results": []}', kind="application/json"), None),
+    ],
+)
+def test_what_a_searxng_server_refuses(answer: Answer, message: str | None) -> None:
+    with Site({"/search?q=x&format=json": answer}) as site:
+        tool = searxng_tool(site.url)
+        if message is None:
+            assert tool.invoke({"query": "x"}) == "no results; try other words"
+            return
+        with pytest.raises(ToolException, match=f"web_search: .*{message}") as refused:
+            tool.invoke({"query": "x"})
+    assert "127.0.0.1" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "ready"),
+    [
+        (ToolConfig(), False),
+        (ToolConfig(search="tavily", searxng_url="http://127.0.0.1:9"), False),
+        (ToolConfig(search="searxng", tavily_api_key=SecretStr(KEY)), False),
+        (ToolConfig(tavily_api_key=SecretStr(KEY)), True),
+        (ToolConfig(searxng_url="http://127.0.0.1:9"), True),
+        (ToolConfig(search="ddgs"), find_spec("ddgs") is not None),
+    ],
+)
+def test_which_service_there_is(config: ToolConfig, ready: bool) -> None:
+    [offer] = search_tools(config)
+    assert (offer.needs == "") == ready

@@ -196,9 +196,10 @@ async def test_a_searxng_server() -> None:
     with Site(pages) as site:
         tool = searxng_tool(f"{site.url}/sub/")
         said = await tool.ainvoke({"query": "herons & storks", "max_results": 2})
-    assert said == (
-        "1. Page 0\nhttps://example.org/0\non herons\n\n2. Page 1 (2024-03-01)\nhttps://example.org/1\non herons"
-    )
+    assert said.split("\n\n") == [
+        "1. Page 0\nhttps://example.org/0\non herons",
+        "2. Page 1 (2024-03-01)\nhttps://example.org/1\non herons",
+    ]
 
 
 @pytest.mark.parametrize(

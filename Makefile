@@ -12,7 +12,7 @@ TORCH ?= torch==2.13.0
 endif
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: help install demo test lint format bench dev lock clean
+.PHONY: help install demo test lint format bench bench-bank crash-test dev lock clean
 
 help:
 	@echo "make demo    watch a frozen model learn (about 10 minutes; no key, no network after set-up)"
@@ -20,6 +20,7 @@ help:
 	@echo "make install make .venv from the lock     make lint    ruff and mypy"
 	@echo "make format  ruff's formatter             make bench   overhead of the graph"
 	@echo "make dev     LangGraph Studio's server    make lock    resolve the ranges anew"
+	@echo "make bench-bank  the case bank at 1,000 to 100,000 cases    make crash-test  250 kills"
 
 install: $(STAMP)
 
@@ -49,6 +50,12 @@ format: install
 
 bench: install
 	$(BIN)/python bench/graph_overhead.py
+
+bench-bank: install
+	$(BIN)/python bench/bank.py
+
+crash-test: install
+	$(BIN)/python bench/crash.py
 
 dev: install
 	$(BIN)/langgraph dev --no-browser

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from memento.commands import bench, cases, demo, doctor, run, runs, serve, tools
+from memento.commands import backup, bench, cases, demo, doctor, run, runs, serve, tools
 from memento.errors import MementoError, UsageError
 from memento.settings import load_dotenv_file
 
@@ -26,6 +26,7 @@ app.command()(run.run)
 app.command()(demo.demo)
 app.command()(bench.bench)
 app.add_typer(cases.app, name="cases")
+app.add_typer(backup.app, name="backup")
 app.command()(runs.feedback)
 app.add_typer(runs.app, name="runs")
 app.add_typer(tools.app, name="tools")

@@ -1,12 +1,11 @@
 """The persistent case bank, on Chroma: one collection a namespace, kept equal to the ledger's journal."""
 
-import hashlib
-import json
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Collection as SetOf
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,22 +14,22 @@ from sqlalchemy import Connection
 from memento.memory import journal
 from memento.memory.case import Case, Outcome, Status, doubt_of
 from memento.memory.changes import Action
+from memento.memory.chroma_index import ChromaIndex
 from memento.memory.curation import Curation, record_added
 from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
-from memento.memory.errors import UsageError
+from memento.memory.errors import MementoError, UsageError
 from memento.memory.home import Home
 from memento.memory.ledger import Ledger
 from memento.memory.namespace import checked_namespace
 
 if TYPE_CHECKING:
-    from chromadb.api import ClientAPI
-    from chromadb.api.models.Collection import Collection
     from langchain_core.embeddings import Embeddings
 
 Vector = NDArray[np.float32]
 T = TypeVar("T")
 
-_BATCH = 500
+_log = logging.getLogger("memento")
+
 _SPARE = 16
 """How many more cases a search asks for than it needs, for those that may not be shown..."""
 _MORE = 4
@@ -83,10 +82,8 @@ class CaseBank(Curation):
         self.by = by
         self.ledger = Ledger(home)
         self.home = self.ledger.home
-        self._chroma_url = chroma_url
-        self._collections: dict[str, Collection] = {}
+        self._index = ChromaIndex(self.home, chroma_url)
         self._known_dimensions: int | None = None
-        self._lock = self.home.bank_lock
         try:
             if chroma_url is None:
                 self.home.claim()
@@ -142,22 +139,26 @@ class CaseBank(Curation):
         if len(rows) != len(placed):
             raise UsageError(f"{len(placed)} cases need as many vectors, not {len(rows)}")
         checked = [self.checked_vector(row) for row in rows]
-        with self.home.engine.begin() as connection:
-            for fresh in _not_there(connection, placed):
-                number = record_added(connection, fresh, action, self.by, number)
-            ids = [
-                journal.add_case(connection, case, row, merge_repetitions=False)
-                for case, row in zip(placed, checked, strict=True)
-            ]
-        for namespace in {case.namespace for case in placed}:
-            self.sync(namespace)
+        with self.home.at_work():
+            with self.home.engine.begin() as connection:
+                for fresh in _not_there(connection, placed):
+                    number = record_added(connection, fresh, action, self.by, number)
+                ids = [
+                    journal.add_case(connection, case, row, merge_repetitions=False)
+                    for case, row in zip(placed, checked, strict=True)
+                ]
+            for namespace in {case.namespace for case in placed}:
+                self.sync(namespace)
         return ids, number
 
     def sync(self, namespace: str | None = None) -> None:
         """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
         space = namespace or self.namespace
-        with self._lock:
-            self._push(space, self._collection(space))
+        with self.home.at_work():
+            try:
+                self._index.follow(space)
+            except MementoError as error:
+                _log.warning("the case bank follows the journal later: %s", error)
 
     # -- reading
 
@@ -205,7 +206,9 @@ class CaseBank(Curation):
     ) -> list[tuple[str, float, Status]]:
         """(case id, cosine, status) of those among the `n` nearest cases that may not be shown."""
         task = unit(self.checked_vector(vector))
-        near = [case_id for space in self._layers(namespace) for case_id in self._nearest(task, n, space)]
+        near = [
+            case_id for space in self._layers(namespace) for case_id in self._index.nearest(task, n, space)
+        ]
         looks = self._read(journal.read_looks, near, namespace)
         cosines = {case_id: float(unit(look.vector) @ task) for case_id, look in looks.items()}
         nearest = sorted(cosines, key=lambda case_id: -cosines[case_id])[:n]
@@ -262,19 +265,12 @@ class CaseBank(Curation):
         """At least the `n` nearest active cases of one layer, where there are so many."""
         wanted = n + len(exclude) + _SPARE
         while True:
-            ids = self._nearest(task, wanted, layer)
+            ids = self._index.nearest(task, wanted, layer)
             found = self._candidates(task, [case_id for case_id in ids if case_id not in exclude], namespace)
             if len(found) >= n or len(ids) < wanted:
                 return found
             # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
             wanted *= _MORE
-
-    def _nearest(self, task: Vector, n: int, namespace: str) -> list[str]:
-        """The ids of the `n` nearest cases, or fewer where there are fewer, whatever their status."""
-        if n < 1:
-            return []
-        query = cast("Any", [task])
-        return self._collection(namespace).query(query_embeddings=query, n_results=n, include=[])["ids"][0]
 
     def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str | None) -> list[Candidate]:
         """Those of the cases that are there and active, in this order; `task` has unit length."""
@@ -323,59 +319,6 @@ class CaseBank(Curation):
                 self._known_dimensions = journal.known_dimensions(connection)
         return self._known_dimensions
 
-    def _client(self) -> "ClientAPI":
-        if self._chroma_url is None:
-            return self.home.chroma
-        return _remote_client(self._chroma_url)
-
-    def _collection(self, namespace: str) -> "Collection":
-        """The namespace's collection, made equal to the journal at its first use."""
-        with self._lock:
-            collection = self._collections.get(namespace)
-            if collection is None:
-                collection = self._client().get_or_create_collection(
-                    _collection_name(namespace),
-                    # Without this a text call would try to download a model.
-                    embedding_function=None,
-                    # With Chroma's own 100 it misses some of the nearest 64, others each time it is filled.
-                    configuration={"hnsw": {"space": "cosine", "ef_search": 256}},
-                    metadata={"namespace": namespace},
-                )
-                self._finish(namespace, collection)
-                self._collections[namespace] = collection
-            return collection
-
-    def _finish(self, namespace: str, collection: "Collection") -> None:
-        """Do what a crash between the ledger's commit and Chroma's write left undone."""
-        held = set(collection.get(include=[])["ids"])
-        with self.home.engine.begin() as connection:
-            wanted = journal.live_ids(connection, namespace)
-            journal.set_behind(connection, namespace, wanted - held)
-        stray = sorted(held - wanted)
-        for start in range(0, len(stray), _BATCH):
-            collection.delete(ids=stray[start : start + _BATCH])
-        self._push(namespace, collection)
-
-    def _push(self, namespace: str, collection: "Collection") -> None:
-        while True:
-            with self.home.reader.connect() as connection:
-                rows = journal.behind(connection, namespace, _BATCH)
-            if not rows:
-                return
-            kept = [(row, Case.from_dict(row.body)) for row in rows if row.body]
-            gone = [row.id for row in rows if not row.body]
-            if kept:
-                collection.upsert(
-                    ids=[row.id for row, _ in kept],
-                    embeddings=cast("Any", [row.vector for row, _ in kept]),
-                    documents=[case.task for _, case in kept],
-                    metadatas=[_metadata(case) for _, case in kept],
-                )
-            if gone:
-                collection.delete(ids=gone)
-            with self.home.engine.begin() as connection:
-                journal.settle(connection, namespace, rows)
-
 
 def _not_there(connection: Connection, cases: Sequence[Case]) -> Iterable[list[Case]]:
     """Those of the cases that the journal has not got yet, by namespace, each once."""
@@ -383,34 +326,3 @@ def _not_there(connection: Connection, cases: Sequence[Case]) -> Iterable[list[C
         named = {case.id: case for case in cases if case.namespace == namespace}
         known = journal.known_ids(connection, namespace, list(named))
         yield [case for case_id, case in named.items() if case_id not in known]
-
-
-def _collection_name(namespace: str) -> str:
-    return "cases-" + hashlib.sha256(namespace.encode()).hexdigest()[:32]
-
-
-def _metadata(case: Case) -> dict[str, str | int | float | bool]:
-    """All of a case but its task, as Chroma's flat metadata."""
-    row: dict[str, Any] = {key: value for key, value in case.to_dict().items() if key not in {"id", "task"}}
-    return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-        for key, value in row.items()
-        if value is not None
-    }
-
-
-def _remote_client(url: str) -> "ClientAPI":
-    from urllib.parse import urlsplit
-
-    import chromadb
-
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise UsageError(f"the Chroma address {url!r} is no http(s) URL")
-    secure = parts.scheme == "https"
-    try:
-        return chromadb.HttpClient(
-            host=parts.hostname, port=parts.port or (443 if secure else 8000), ssl=secure
-        )
-    except ValueError as error:
-        raise UsageError(f"no Chroma server answers at {url}: {error}") from None

@@ -80,7 +80,7 @@ class Curation:
             UsageError: there is no such case.
         """
         space = self.writable(namespace)
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             row = journal.remove(connection, space, case_id)
             if row is None:
                 raise no_such_case(space, case_id)
@@ -95,7 +95,7 @@ class Curation:
         its parts; none where nothing is left. Verdicts of harm control are no such change.
         """
         space = self.writable(namespace)
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             parts = changes.to_undo(connection, space)
             for part in parts:
                 _take_back(connection, space, part)
@@ -127,7 +127,7 @@ class Curation:
         if case is not None and vector is None and fields.get("task", case.task) != case.task:
             vector = self.embed([_edited(case, fields).task])[0]
         placed = None if vector is None else self.checked_vector(vector)
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             changed = _apply(connection, space, case_id, fields, placed, action, self.by)
         self.sync(space)
         return changed

@@ -35,11 +35,7 @@ def open_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _on_begin(connection: Any) -> None:
-        if os.getpid() != owner:
-            raise UsageError(
-                f"{path.parent} was opened by process {owner}, from which this one was forked: "
-                "open the home in the new process instead"
-            )
+        check_not_forked(owner, path.parent)
         reads = connection.get_execution_options().get("reads", False)
         connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
@@ -50,6 +46,19 @@ def open_engine(path: Path) -> Engine:
             raise MementoError(said) from context.original_exception
 
     return engine
+
+
+def check_not_forked(owner: int, home: Path) -> None:
+    """Refuse what a process opened, and one that was forked from it would use.
+
+    Raises:
+        UsageError: this is another process than `owner`.
+    """
+    if os.getpid() != owner:
+        raise UsageError(
+            f"{home} was opened by process {owner}, from which this one was forked: open it anew in this "
+            "process, with a folder of its own while the other one runs"
+        )
 
 
 def what_happened(error: BaseException, path: Path) -> str | None:

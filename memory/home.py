@@ -1,24 +1,25 @@
 """Home: one folder with its two stores, the ledger (SQLite) and the case bank (Chroma), and its lock."""
 
-import json
 import os
-import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from filelock import FileLock, Timeout
-
-from memento.memory.database import open_engine
-from memento.memory.errors import HomeInUseError, UsageError
+from memento.memory import chroma_client
+from memento.memory.database import check_not_forked, open_engine
+from memento.memory.errors import UsageError
+from memento.memory.home_lock import HomeLock
 from memento.memory.migrate import bring_up_to_date
+from memento.memory.open_mark import OpenMark
 
 if TYPE_CHECKING:
     from chromadb.api import ClientAPI
 
 LEDGER = "ledger.sqlite3"
+CHROMA = "chroma"
 
 
 class Home:
@@ -35,6 +36,7 @@ class Home:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._owner_pid = os.getpid()
         self.engine = open_engine(path / LEDGER)
         try:
             bring_up_to_date(self.engine, path / LEDGER)
@@ -44,12 +46,17 @@ class Home:
         self.reader = self.engine.execution_options(reads=True)
         """The same database, for transactions that only read: they wait for no writer."""
         self._users = 0
-        self._lock = FileLock(path / "home.lock", thread_local=False)
+        self._lock = HomeLock(path)
         self._chroma: ClientAPI | None = None
         self._guard = threading.RLock()
         self.bank_lock = threading.RLock()
         """Held while the bank's collections are made equal to the journal."""
         self._numbers: dict[str, int] = {}
+        self.chroma_folders = 0
+        """How many Chroma folders were put aside since the home was opened."""
+        self.chroma_mark = OpenMark(path / "chroma.open")
+        self._working = 0
+        self._idle = threading.Condition()
 
     @classmethod
     def open(cls, path: "str | Path | Home", *, create: bool = True) -> "Home":
@@ -60,13 +67,19 @@ class Home:
         """
         if isinstance(path, Home):
             return path.opened_again()
-        folder = _usable_folder(Path(path), create=create)
+        folder = usable_folder(Path(path), create=create)
         with cls._registry_lock:
             home = cls._open_homes.get(folder)
             if home is None:
                 home = cls._open_homes[folder] = cls(folder)
             home._users += 1
             return home
+
+    @classmethod
+    def is_open(cls, folder: Path) -> bool:
+        """Whether this process has the home of that folder open."""
+        with cls._registry_lock:
+            return folder in cls._open_homes
 
     def opened_again(self) -> "Home":
         with self._registry_lock:
@@ -75,6 +88,7 @@ class Home:
             return self
 
     def _check_open(self) -> None:
+        check_not_forked(self._owner_pid, self.path)
         if self._users == 0:
             raise UsageError("this home was closed: open its path again")
 
@@ -86,27 +100,56 @@ class Home:
         """
         with self._guard:
             self._check_open()
-            if self._lock.is_locked:
+            if self._lock.is_held:
                 return
-            try:
-                self._lock.acquire(timeout=0)
-            except Timeout:
-                raise HomeInUseError(f"{self.path} is in use by {self._owner()}") from None
-            self._owner_file.write_text(json.dumps({"pid": os.getpid(), "command": _command()}))
+            self._lock.take()
+            self.chroma_mark.read()
 
     @property
     def chroma(self) -> "ClientAPI":
         """The embedded Chroma client, started at the first use."""
         with self._guard:
+            self._check_open()
             if self._chroma is None:
                 self.claim()
-                import chromadb
-                from chromadb.config import Settings
-
-                self._chroma = chromadb.PersistentClient(
-                    path=str(self.path / "chroma"), settings=Settings(anonymized_telemetry=False)
-                )
+                with self.chroma_mark.opening():
+                    self._chroma = chroma_client.embedded(self.path / CHROMA)
             return self._chroma
+
+    @property
+    def chroma_is_open(self) -> bool:
+        return self._chroma is not None
+
+    def put_chroma_aside(self, name: str) -> Path | None:
+        """Make room for a new Chroma folder; the old one, if there is one, is renamed to what is returned."""
+        with self._guard:
+            self.claim()
+            self._close_chroma()
+            self.chroma_folders += 1
+            folder, aside = self.path / CHROMA, self.path / f"{CHROMA}.broken-{name}"
+            if not folder.exists():
+                return None
+            folder.rename(aside)
+            return aside
+
+    def _close_chroma(self) -> None:
+        if self._chroma is not None:
+            self._chroma.close()  # type: ignore[attr-defined]
+            self._chroma = None
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """A write under way: closing waits for its end."""
+        with self._idle:
+            if not self._working:
+                self._check_open()
+            self._working += 1
+        try:
+            yield
+        finally:
+            with self._idle:
+                self._working -= 1
+                self._idle.notify_all()
 
     def next_number(self, namespace: str, last_recorded: Callable[[], int]) -> int:
         """The next run's number in a namespace: one more than was last given out here, or else recorded."""
@@ -116,7 +159,9 @@ class Home:
             return last + 1
 
     def close(self) -> None:
-        """Give up one use; the last one closes the stores and frees the lock."""
+        """Give up one use; the last one waits for writes under way, closes the stores and frees the lock."""
+        if os.getpid() != self._owner_pid:
+            return  # a fork shares the lock with its parent: to free it here would free it there
         with self._registry_lock:
             if self._users == 0:
                 return
@@ -124,12 +169,20 @@ class Home:
             if self._users:
                 return
             self._open_homes.pop(self.path, None)
+        with self._idle:
+            self._idle.wait_for(lambda: not self._working)
         with self._guard:
             if self._chroma is not None:
-                self._chroma.close()  # type: ignore[attr-defined]
-                self._chroma = None
+                self._close_chroma()
+                self.chroma_mark.leave()
             self.engine.dispose()
-            self._lock.release()
+            self._lock.free()
+
+    @classmethod
+    def _forget(cls) -> None:
+        """In a forked process: what was open stays the parent's."""
+        cls._open_homes.clear()
+        cls._registry_lock = threading.RLock()
 
     def __enter__(self) -> Self:
         return self
@@ -139,23 +192,16 @@ class Home:
     ) -> None:
         self.close()
 
-    @property
-    def _owner_file(self) -> Path:
-        return self.path / "home.owner.json"
 
-    def _owner(self) -> str:
-        try:
-            owner: dict[str, Any] = json.loads(self._owner_file.read_text())
-            who = f"pid {int(owner['pid'])} ({owner['command']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            who = "another process"
-        return (
-            f"{who}: stop it, or use another home with --home DIR or MEMENTO_HOME; "
-            "`memento runs` and `memento feedback` work meanwhile"
-        )
+os.register_at_fork(after_in_child=Home._forget)  # noqa: SLF001 - the class's own
 
 
-def _usable_folder(path: Path, *, create: bool) -> Path:
+def usable_folder(path: Path, *, create: bool) -> Path:
+    """The folder at `path`, made if it is not there; without `create` a home must be there.
+
+    Raises:
+        UsageError: there is none, or it cannot be used.
+    """
     try:
         path = path.expanduser()
         missing = not create and not (path / LEDGER).is_file()
@@ -172,11 +218,3 @@ def _usable_folder(path: Path, *, create: bool) -> Path:
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise UsageError(f"the home {path} cannot be read and written: check its permissions")
     return folder
-
-
-def _command() -> str:
-    """What this process would be called by the person who started it; arguments stay private."""
-    program = Path(sys.argv[0] or "python")
-    name = program.parent.name if program.name == "__main__.py" else program.name
-    words = ["python" if name == "-c" else name, *sys.argv[1:2]]
-    return " ".join(word for word in words if not word.startswith("-"))[:60]

@@ -259,6 +259,23 @@ def live_ids(connection: Connection, namespace: str) -> set[str]:
     return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars())
 
 
+def settled_ids(connection: Connection, namespace: str) -> list[str]:
+    """The cases that the bank has as they are now, newest first."""
+    query = _live(namespace).where(cases.c.in_bank).order_by(cases.c.order.desc())
+    return list(connection.execute(query.with_only_columns(cases.c.id)).scalars())
+
+
+def count_behind(connection: Connection, namespace: str) -> int:
+    """How many changes the bank has not been told of."""
+    query = select(func.count()).where(cases.c.namespace == namespace, ~cases.c.in_bank)
+    return int(connection.execute(query).scalar_one())
+
+
+def namespaces(connection: Connection) -> list[str]:
+    """Those that have cases, or had some that the bank has not let go of yet."""
+    return list(connection.execute(select(cases.c.namespace).distinct().order_by("namespace")).scalars())
+
+
 def behind(connection: Connection, namespace: str, limit: int) -> list[JournalRow]:
     """Cases whose newest version the bank has not got, oldest first."""
     query = (

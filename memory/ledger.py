@@ -149,7 +149,7 @@ class Ledger:
         Returns:
             the id of the case that the run made or repeated, None where there is none.
         """
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             keep_dimensions(connection, np.size(run.vector))
             fresh = connection.execute(_NEW_RUN, _run_row(run)).rowcount > 0
             if fresh and run.shown:
@@ -178,14 +178,14 @@ class Ledger:
             UsageError: the reward is outside [0, 1], or there is no such run.
         """
         said = Reward(reward=reward, source=source, weight=weight, comment=redact_text(comment))
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
                 raise UsageError(f"there is no run {run_id!r}: see `memento runs list`")
             _append_reward(connection, run_id, said)
 
     def fact(self, name: str, value: str | None = None) -> str | None:
         """What the home is made of; a value given is kept only where none was before."""
-        with self.home.engine.begin() as connection:
+        with self.home.at_work(), self.home.engine.begin() as connection:
             if value is not None:
                 connection.execute(insert(facts).values(name=name, value=value).on_conflict_do_nothing())
             return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()

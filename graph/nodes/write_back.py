@@ -50,9 +50,10 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
         seconds=round(time.time() - datetime.fromisoformat(state["started_at"]).timestamp(), 3),
     )
     case = _case(state, cases, str(run.context.namespace)) if _grows(state, run) else None
-    case_id = bank.ledger.commit_run(record, _reward(state), case, vector)
-    if case_id is not None:
-        bank.sync(run.context.namespace)
+    with bank.home.at_work():
+        case_id = bank.ledger.commit_run(record, _reward(state), case, vector)
+        if case_id is not None:
+            bank.sync(run.context.namespace)
     return retrieved, case_id
 
 

@@ -3,6 +3,7 @@
 import typer
 
 from memento.commands import cases_correct, cases_exchange, cases_look
+from memento.commands.repair import repair
 from memento.commands.why import why
 
 app = typer.Typer(no_args_is_help=True, help="Look at the case bank, and correct it.")
@@ -21,3 +22,4 @@ app.command("undo")(cases_correct.undo)
 app.command("changes")(cases_look.list_changes)
 app.command("export")(cases_exchange.export)
 app.command("import")(cases_exchange.import_)
+app.command("repair")(repair)

@@ -136,6 +136,6 @@ def test_credentials_in_a_task_and_in_results_stay_out_of_memory(quick_bank: Cas
     kept = [quick_bank.ledger.run(out["run_id"]), *(case.to_dict() for case in quick_bank.all())]
     assert len(kept) == 2
     assert KEY not in json.dumps(kept, default=str)
-    stored = quick_bank._collection(quick_bank.namespace).get()
+    stored = quick_bank._index._collection(quick_bank.namespace).get()
     assert KEY not in json.dumps([stored["documents"], stored["metadatas"]])
     assert "[redacted]" in quick_bank.all()[0].task

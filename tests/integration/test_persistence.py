@@ -190,7 +190,7 @@ def test_the_second_process_is_told_within_a_second_who_has_the_home_and_what_to
         said = memento("feedback", "r1", "1", "--home", home, cwd=tmp_path)
         assert (said.returncode, said.stderr) == (0, "")
 
-        refused = memento("cases", "delete", "x", "--home", home, cwd=tmp_path)
+        refused = memento("cases", "repair", "--home", home, cwd=tmp_path)
         assert refused.returncode == 1
         assert refused.stderr.startswith(f"memento: {home} is in use by pid {process.pid} (")
         assert refused.stderr.count("\n") == 1

@@ -1,0 +1,217 @@
+"""The cases in Chroma, one collection a namespace, kept equal to the journal, from which they can be filled
+anew at any time: a collection that cannot be read costs time, never a case.
+"""
+
+import hashlib
+import json
+import logging
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from shutil import disk_usage
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memento.memory import chroma_client, journal
+from memento.memory.case import Case
+from memento.memory.database import what_happened
+from memento.memory.errors import MementoError, UsageError
+from memento.memory.home import CHROMA, Home
+from memento.memory.index_check import broken, compare, unopenable
+from memento.memory.progress import progress_bar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chromadb.api import ClientAPI
+    from chromadb.api.models.Collection import Collection
+
+Vector = NDArray[np.float32]
+T = TypeVar("T")
+
+_BATCH = 500
+_WORTH_A_BAR = 2_000
+_ROOM = 16_000_000
+"""Bytes that the disk must have left for Chroma to be given anything."""
+_log = logging.getLogger("memento")
+
+
+class ChromaIndex:
+    """The collections of one home, embedded in this process, or with `url` on a Chroma server."""
+
+    def __init__(self, home: Home, url: str | None) -> None:
+        self._home = home
+        self._url = url
+        self._server: ClientAPI | None = None
+        self._collections: dict[str, Collection] = {}
+        self._folders = home.chroma_folders
+
+    def nearest(self, vector: Vector, n: int, namespace: str) -> list[str]:
+        """The ids of the `n` nearest cases, or fewer where there are fewer, whatever their status."""
+        if n < 1:
+            return []
+        query = cast("Any", [vector])
+        return self._with(
+            namespace,
+            lambda held: held.query(query_embeddings=query, n_results=n, include=[])["ids"][0],
+        )
+
+    def follow(self, namespace: str) -> None:
+        """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
+        with self._home.bank_lock:
+            self._with(namespace, lambda held: _push(self._home, namespace, held))
+
+    def fill_anew(self, why: str) -> None:
+        """Put the embedded Chroma aside, so that it is filled from the journal at its next use.
+
+        Raises:
+            UsageError: it is on a server.
+        """
+        with self._home.bank_lock:
+            if self._url is not None:
+                raise UsageError(f"the collection on {self._url} is not kept by this home: {why}")
+            aside = self._home.put_chroma_aside(f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}")
+            kept = f"; the broken one is kept as {aside.name}" if aside else ""
+            _log.warning(
+                "the case bank in %s is filled anew from the journal: %s%s", self._home.path, why, kept
+            )
+
+    def _with(self, namespace: str, work: "Callable[[Collection], T]") -> T:
+        """Do something with a collection; where it turns out to be unreadable, once more with a new one."""
+        folders = self._home.chroma_folders
+        try:
+            return work(self._collection(namespace))
+        except BaseException as error:
+            why = chroma_failed(error)
+            if why is None and folders == self._home.chroma_folders:
+                raise
+            self._check_curable(error)
+        with self._home.bank_lock:
+            if folders == self._home.chroma_folders:  # else another thread was here first
+                self.fill_anew(str(why))
+        try:
+            return work(self._collection(namespace))
+        except BaseException as error:
+            why = chroma_failed(error)
+            if why is None:
+                raise
+            raise MementoError(f"the case bank in {self._home.path} cannot be filled: {why}") from error
+
+    def _check_curable(self, error: BaseException) -> None:
+        """Raise a MementoError where filling the bank anew would not help."""
+        if self._url is not None:
+            raise MementoError(f"Chroma on {self._url} could not do it: {_first_line(error)}") from error
+        folder = self._home.path / CHROMA
+        held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+        if disk_usage(self._home.path).free < held:
+            raise MementoError(f"the disk of {self._home.path} is full: free some space") from error
+        said = what_happened(error, folder / "chroma.sqlite3") if held else None
+        if said is not None and "damaged" not in said:
+            raise MementoError(said) from error
+
+    def _collection(self, namespace: str) -> "Collection":
+        """The namespace's collection, made equal to the journal at its first use."""
+        with self._home.bank_lock:
+            client = self._client()
+            if self._folders != self._home.chroma_folders:
+                self._collections, self._folders = {}, self._home.chroma_folders
+            collection = self._collections.get(namespace)
+            if collection is None:
+                with nullcontext() if self._url else self._home.chroma_mark.opening():
+                    collection = _made(client, namespace)
+                    expected = compare(self._home, namespace, collection).put_right(self._home, collection)
+                _push(self._home, namespace, collection, expected)
+                self._collections[namespace] = collection
+            return collection
+
+    def _client(self) -> "ClientAPI":
+        if self._url is not None:
+            self._server = self._server or chroma_client.remote(self._url)
+            return self._server
+        if not self._home.chroma_is_open:
+            self._home.claim()
+            self._look_before_opening()
+        return self._home.chroma
+
+    def _look_before_opening(self) -> None:
+        """Fill a Chroma anew that cannot be opened; read one whole that the last process did not close."""
+        mark = self._home.chroma_mark
+        why = unopenable(self._home)
+        if not why and mark.left == "open":
+            try:
+                with mark.opening():
+                    why = broken(self._home)
+            except BaseException as error:
+                why = chroma_failed(error) or ""
+                if not why:
+                    raise
+        if why:
+            self.fill_anew(why)
+        mark.settled()
+
+
+def collection_name(namespace: str) -> str:
+    return "cases-" + hashlib.sha256(namespace.encode()).hexdigest()[:32]
+
+
+def _made(client: "ClientAPI", namespace: str) -> "Collection":
+    return client.get_or_create_collection(
+        collection_name(namespace),
+        # Without this a text call would try to download a model.
+        embedding_function=None,
+        # With Chroma's own 100 it misses some of the nearest 64, others each time it is filled.
+        configuration={"hnsw": {"space": "cosine", "ef_search": 256}},
+        metadata={"namespace": namespace},
+    )
+
+
+def _push(home: Home, namespace: str, collection: "Collection", expected: int = 0) -> None:
+    """Put what the journal has and Chroma has not; with a progress bar where many are expected."""
+    with progress_bar("filling the case bank", expected if expected >= _WORTH_A_BAR else None) as bar:
+        while True:
+            with home.reader.connect() as connection:
+                rows = journal.behind(connection, namespace, _BATCH)
+            if not rows:
+                return
+            kept = [(row, Case.from_dict(row.body)) for row in rows if row.body]
+            gone = [row.id for row in rows if not row.body]
+            if disk_usage(home.path).free < _ROOM:
+                # Chroma itself would wait for room for ever.
+                raise MementoError(f"the disk of {home.path} is full: free some space")
+            if kept:
+                collection.upsert(
+                    ids=[row.id for row, _ in kept],
+                    embeddings=cast("Any", [row.vector for row, _ in kept]),
+                    documents=[case.task for _, case in kept],
+                    metadatas=[_metadata(case) for _, case in kept],
+                )
+            if gone:
+                collection.delete(ids=gone)
+            with home.engine.begin() as connection:
+                journal.settle(connection, namespace, rows)
+            bar.more(len(rows))
+
+
+def _metadata(case: Case) -> dict[str, str | int | float | bool]:
+    """All of a case but its task, as Chroma's flat metadata."""
+    row: dict[str, Any] = {key: value for key, value in case.to_dict().items() if key not in {"id", "task"}}
+    return {
+        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
+        for key, value in row.items()
+        if value is not None
+    }
+
+
+def chroma_failed(error: BaseException) -> str | None:
+    """Why Chroma could not do its work; None for any other error. What its Rust part panics with is no
+    Exception.
+    """
+    kinds = {f"{kind.__module__}.{kind.__name__}" for kind in type(error).__mro__}
+    if kinds & {"chromadb.errors.ChromaError", "pyo3_runtime.PanicException"}:
+        return f"it cannot be read ({_first_line(error)})"
+    return None
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

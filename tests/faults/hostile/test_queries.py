@@ -92,7 +92,7 @@ def test_no_statement_writes_or_leaves_the_tables(
     [
         "SELECT 'x', repeat('x', 4000000000)",
         "SELECT a.range, count(*) FROM range(1000000) a, range(1000000) b GROUP BY a.range",
-        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT n, n FROM t",
+        "WITH RECURSIVE t AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t",
     ],
 )
 def test_a_query_without_an_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sql: str) -> None:

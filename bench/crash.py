@@ -229,6 +229,7 @@ def _check(home: Path, said: list[dict[str, Any]]) -> dict[str, Any]:
     cases = [row["case"] for row in said if "case" in row]
     rewards = {row["run"]: row["reward"] for row in said if "run" in row}
     with open_bank(home) as bank:
+        bank.sync()  # the bank looks after what a crash left at its first use
         there = {case.id: case for case in bank.all()}
         lost = [case_id for case_id in cases if case_id not in there]
         kept = {run["run_id"]: run for run in bank.ledger.runs()}

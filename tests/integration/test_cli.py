@@ -24,6 +24,9 @@ COMMANDS = [
     (),
     ("run",),
     ("demo",),
+    ("backup",),
+    ("backup", "create"),
+    ("backup", "restore"),
     ("bench",),
     ("cases",),
     ("cases", "list"),
@@ -41,6 +44,7 @@ COMMANDS = [
     ("cases", "changes"),
     ("cases", "export"),
     ("cases", "import"),
+    ("cases", "repair"),
     ("feedback",),
     ("runs",),
     ("runs", "list"),
@@ -51,7 +55,7 @@ COMMANDS = [
     ("serve",),
     ("doctor",),
 ]
-GROUPS = {("cases",), ("runs",), ("tools",)}
+GROUPS = {("backup",), ("cases",), ("runs",), ("tools",)}
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +108,7 @@ def test_the_help_pages_are_of_all_the_commands_that_there_are() -> None:
     assert sorted(paths(typer.main.get_command(app))) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("command", [(), ("cases",), ("runs",), ("tools",)], ids=" ".join)
+@pytest.mark.parametrize("command", [(), ("backup",), ("cases",), ("runs",), ("tools",)], ids=" ".join)
 def test_a_group_without_a_command_shows_its_help_and_is_wrong_usage(
     capsys: pytest.CaptureFixture[str], command: tuple[str, ...]
 ) -> None:

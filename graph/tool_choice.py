@@ -30,24 +30,34 @@ def allowed_tools(tools: Sequence[BaseTool], allow: Sequence[str] | None) -> lis
 
 
 def offered_tools(
-    task: str, tools: Sequence[BaseTool], used: Collection[str], most: int, embed: Embed
+    task: str,
+    tools: Sequence[BaseTool],
+    used: Collection[str],
+    near: Collection[str],
+    most: int,
+    embed: Embed,
 ) -> list[str]:
     """The names of at most `most` tools, in their own order: those that the shown cases `used`, then those
-    whose descriptions are most like the task.
+    that `near` cases used which are not shown, then those whose descriptions are most like the task.
     """
     if len(tools) <= most:
         return [tool.name for tool in tools]
     likeness = _likeness(task, tools, embed)
-    ranked = sorted(range(len(tools)), key=lambda i: (tools[i].name not in used, -likeness[i], i))
+    seats = [0 if tool.name in used else 1 if tool.name in near else 2 for tool in tools]
+    ranked = sorted(range(len(tools)), key=lambda i: (seats[i], -likeness[i], i))
     chosen = set(ranked[:most])
     return [tool.name for i, tool in enumerate(tools) if i in chosen]
 
 
 def _likeness(task: str, tools: Sequence[BaseTool], embed: Embed) -> list[float]:
-    """How like the task each tool is. The encoder remembers the descriptions' vectors."""
-    vectors = embed([task, *(description(tool) for tool in tools)])
-    return [float(cosine) for cosine in vectors[1:] @ vectors[0]]
+    """How like the task each tool's likest line of description is: its example may say more than its first
+    line. The encoder remembers their vectors.
+    """
+    lines = [_lines(tool) for tool in tools]
+    vectors = embed([task, *(line for tool in lines for line in tool)])
+    cosines = iter(vectors[1:] @ vectors[0])
+    return [max(float(next(cosines)) for _ in tool) for tool in lines]
 
 
-def description(tool: BaseTool) -> str:
-    return f"{tool.name.replace('_', ' ')}: {tool.description}"
+def _lines(tool: BaseTool) -> list[str]:
+    return [line.strip() for line in tool.description.splitlines() if line.strip()] or [tool.name]

@@ -137,28 +137,34 @@ def check_models(settings: Settings) -> None:
 
 
 def built_in_status(settings: Settings) -> "list[ToolStatus]":
-    """The built-in tools with their state, the absent ones too."""
+    """The tools with their state, the absent ones too."""
+    from memento.toolbox import server_status
     from memento.tools import tool_status
 
-    return tool_status(_tool_config(settings))
+    found = tool_status(_tool_config(settings))
+    return [*found, *server_status(settings, [row.name for row in found])]
 
 
 def ready_tools(settings: Settings) -> "list[BaseTool]":
-    """The built-in tools that can be used here."""
+    """The tools that can be used here."""
+    from memento.graph.background import run_sync
+    from memento.toolbox import Toolbox, mcp_servers
     from memento.tools import builtin_tools
 
-    return builtin_tools(_tool_config(settings))
+    config = _tool_config(settings)
+    return list(run_sync(Toolbox(builtin_tools(config), config, mcp_servers(settings)).tools()))
 
 
 def _toolbox(settings: Settings, tools: "Sequence[BaseTool] | None") -> "Toolbox":
     """The tools given, or else the built-in ones: a small model has no room for many."""
-    from memento.toolbox import Toolbox
+    from memento.toolbox import Toolbox, mcp_servers
     from memento.tools import basic_tools, builtin_tools
 
     if tools is not None:
         return Toolbox(tools)
     config = _tool_config(settings)
-    return Toolbox(basic_tools(config) if settings.executor == "local" else builtin_tools(config), config)
+    fixed = basic_tools(config) if settings.executor == "local" else builtin_tools(config)
+    return Toolbox(fixed, config, mcp_servers(settings))
 
 
 def _tool_config(settings: Settings) -> "ToolConfig":

@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from memento.commands import backup, bench, cases, demo, doctor, run, runs, serve, tools
+from memento.commands import backup, bench, cases, demo, doctor, mcp, run, runs, serve, tools
 from memento.errors import MementoError, UsageError
 from memento.settings import load_dotenv_file
 
@@ -31,6 +31,7 @@ app.command()(runs.feedback)
 app.add_typer(runs.app, name="runs")
 app.add_typer(tools.app, name="tools")
 app.command()(serve.serve)
+app.command()(mcp.mcp)
 app.command()(doctor.doctor)
 
 

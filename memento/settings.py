@@ -63,6 +63,7 @@ class Settings(BaseSettings):
     max_tool_calls: int = Field(default=8, ge=1)
     max_model_calls: int = Field(default=40, ge=1)
     timeout: float = Field(default=600, gt=0)
+    mcp: Path | None = None
     workspaces: Path | None = None
     unsafe_code: bool = False
     max_tools: int = Field(default=12, ge=1)

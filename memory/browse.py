@@ -6,36 +6,16 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, select, text
 
-from memento.memory.case import Case, Outcome, Status
+from memento.memory.case import Case
+from memento.memory.case_filter import Filter, Order
 from memento.memory.errors import UsageError
 from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
 from memento.memory.schema import cases
-
-Source = Literal["run", "demonstration"]
-Order = Literal["age", "value", "shown"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Filter:
-    """Which cases are wanted; what is None does not matter. Every word of `text` must be the beginning of one
-    in task, plan, answer or note. `newer` and `older` are times as in `Case.created_at`. A case that no
-    rewarded run showed has no value.
-    """
-
-    status: Status | None = None
-    outcome: Outcome | None = None
-    source: Source | None = None
-    pinned: bool | None = None
-    text: str = ""
-    newer: str | None = None
-    older: str | None = None
-    min_value: float | None = None
-    max_value: float | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, select
 
 from memento.memory import browse
-from memento.memory.browse import Filter, Listed
+from memento.memory.browse import Listed
+from memento.memory.case_filter import Filter
 from memento.memory.embeddings import unit
 from memento.memory.ledger import Ledger
 from memento.memory.schema import cases

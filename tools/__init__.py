@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from langchain_core.tools import BaseTool
 
-__all__ = ["Offer", "ToolConfig", "ToolStatus", "basic_tools", "builtin_tools", "tool_status"]
+__all__ = ["Offer", "ToolConfig", "ToolStatus", "all_tools", "basic_tools", "builtin_tools", "tool_status"]
 
 # A family is one file: a function from what tools are given to what it offers.
 _BASIC: tuple[Callable[[ToolConfig], list[Offer]], ...] = (
@@ -61,6 +61,11 @@ class ToolStatus:
 def builtin_tools(config: ToolConfig) -> list[BaseTool]:
     """The tools that are ready, in an order that does not change."""
     return [offer.tool for family in _FAMILIES for offer in family(config) if not offer.needs]
+
+
+def all_tools(config: ToolConfig) -> list[BaseTool]:
+    """Every tool, also those that could not be used."""
+    return [offer.tool for family in _FAMILIES for offer in family(config)]
 
 
 def basic_tools(config: ToolConfig) -> list[BaseTool]:

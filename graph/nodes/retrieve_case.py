@@ -18,6 +18,8 @@ from memento.memory.errors import UsageError
 from memento.memory.selection import PLAIN
 
 MAX_TASK = 100_000
+_NEAR = 8
+"""The tools of so many near cases are offered, where there are too many to offer all."""
 
 
 async def retrieve_case(state: State, run: Run) -> Update:
@@ -99,9 +101,12 @@ def _offered(task: str, tools: Sequence[BaseTool], selection: Selection, run: Ru
     bank, most = run.policy.bank, run.context.max_tools or 1
     if len(tools) <= most:
         return [tool.name for tool in tools]
-    shown = bank.get_many([slot.case_id for slot in selection.cases], run.context.namespace)
-    used = {name for case in shown.values() for name in case.tools}
-    return offered_tools(task, tools, used, most, bank.embed)
+    shown = {slot.case_id for slot in selection.cases}
+    near = sorted(selection.candidates, key=lambda candidate: -candidate[1])[:_NEAR]
+    cases = bank.get_many([*shown, *(case_id for case_id, _, _ in near)], run.context.namespace)
+    used = {name for case in cases.values() if case.id in shown for name in case.tools}
+    near_used = {name for case in cases.values() for name in case.tools}
+    return offered_tools(task, tools, used, near_used, most, bank.embed)
 
 
 def _plain(selection: Selection) -> dict[str, Any]:

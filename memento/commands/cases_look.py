@@ -19,8 +19,8 @@ from memento.commands.common import (
     settings_for,
 )
 from memento.errors import UsageError
-from memento.memory.browse import Filter, Order, Source
 from memento.memory.case import Outcome, Status
+from memento.memory.case_filter import Filter, Order, Source
 
 if TYPE_CHECKING:
     from memento.memory import Ledger

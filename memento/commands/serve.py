@@ -34,7 +34,7 @@ def serve(
     given = settings_for(home, namespace=namespace)
     settings = default_models(given)
     check_models(settings)
-    with _listening(host, port) as listener, open_bank(settings) as bank:
+    with listening(host, port) as listener, open_bank(settings) as bank:
         say_models(given)
         # A web page may make a name of its own point at this machine: a local server knows its names.
         hosts = sorted({host, "127.0.0.1", "localhost"}) if is_loopback(host) and ":" not in host else None
@@ -57,7 +57,7 @@ def serve(
             notice("stopped")
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         return socket.create_server((host, port), family=family)

@@ -52,6 +52,7 @@ COMMANDS = [
     ("tools",),
     ("tools", "list"),
     ("tools", "call"),
+    ("mcp",),
     ("serve",),
     ("doctor",),
 ]

@@ -11,9 +11,16 @@ import threading
 import time
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Self, cast
 
+from memento.tools.processes import (
+    descendants,
+    kill,
+    kill_namespace,
+    memory_below,
+    running,
+    running_inside,
+)
 from memento.tools.run_folder import OutsideError, RunFolder, RunFolders
 
 if TYPE_CHECKING:
@@ -23,8 +30,9 @@ _LONGEST_REPLY = 1_000_000
 _STARTING = 15.0  # seconds
 _WATCHED_EVERY = 0.05
 _MOST_SESSIONS = 4
-_SWEEPS = 50
-_ROUGH = 500_000_000  # bytes
+_SWEPT_EVERY = 0.002
+_SWEEPING = 1.0  # seconds, until what is left running has lost
+_ENDING = 5.0  # seconds, until the kernel has cleared the processes away
 
 
 @dataclass(frozen=True)
@@ -78,8 +86,12 @@ class Session:
         process, self._process = self._process, None
         if process is None:
             return
-        for pid in _descendants(process.pid):
-            _kill(pid)
+        below = descendants(process.pid)
+        if self.boundary.isolated and below:
+            # Those that are still ending count against the limits of the session that comes next.
+            kill_namespace(below[0], _ENDING)
+        for pid in below:
+            kill(pid)
         try:
             os.killpg(process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
@@ -115,7 +127,7 @@ class Session:
             "uid": self.folder.uid if alone else None,
         }
         self._ask({**given, **about}, _STARTING)
-        self._own = frozenset(_descendants(self._process.pid))
+        self._own = frozenset(descendants(self._process.pid))
 
     def _ask(self, job: dict[str, Any], seconds: float) -> dict[str, Any]:
         process = cast("subprocess.Popen[bytes]", self._process)
@@ -161,7 +173,7 @@ class Session:
             raise StoppedError(
                 f"stopped after {limits.seconds:g} seconds; its variables are gone: do less at a time"
             )
-        if _memory(process.pid) > limits.memory:
+        if memory_below(process.pid) > limits.memory:
             raise StoppedError("this needs too much memory; its variables are gone: do less at a time")
         try:
             room = self.folder.room()
@@ -175,13 +187,21 @@ class Session:
     def _sweep(self) -> None:
         """End what the code left running: it has no more time than the call."""
         process = cast("subprocess.Popen[bytes]", self._process)
-        for _ in range(_SWEEPS):
-            left = [pid for pid in _descendants(process.pid) if pid not in self._own and _runs(pid)]
-            if not left:
-                return
+        deadline = time.monotonic() + _SWEEPING
+        while time.monotonic() < deadline:
+            below = descendants(process.pid)
+            left = [pid for pid in below if pid not in self._own and running(pid)]
             for pid in left:
-                _kill(pid)
+                kill(pid)
+            if not left and not self._hidden(below):
+                return
+            time.sleep(_SWEPT_EVERY)
         self.end()
+        raise StoppedError("it went on starting processes; its variables are gone: start fewer, and wait")
+
+    def _hidden(self, below: list[int]) -> bool:
+        """Whether more runs in the sandbox than its own processes."""
+        return self.boundary.isolated and bool(below) and running_inside(below[0]) > len(self._own)
 
 
 class CodeSessions:
@@ -223,59 +243,3 @@ class CodeSessions:
     def close(self) -> None:
         for run_id in list(self._sessions):
             self.end(run_id)
-
-
-def _descendants(pid: int) -> list[int]:
-    """All processes below one, as the kernel lists them now."""
-    found: list[int] = []
-    left = [pid]
-    while left and len(found) < 10_000:  # noqa: PLR2004
-        for children in Path(f"/proc/{left.pop()}/task").glob("*/children"):
-            try:
-                below = [int(one) for one in children.read_text().split()]
-            except (OSError, ValueError):
-                continue
-            found += below
-            left += below
-    return found
-
-
-def _memory(pid: int) -> int:
-    """Bytes that the processes below one hold together."""
-    pids = _descendants(pid)
-    # What forked processes share counts for each here; the exact figure takes longer.
-    roughly = sum(_resident(one) for one in pids)
-    return min(roughly, sum(_proportional(one) for one in pids)) if roughly > _ROUGH else roughly
-
-
-def _resident(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, ValueError, IndexError):
-        return 0
-
-
-def _proportional(pid: int) -> int:
-    """The process's memory, of what it shares its part; all of it where the kernel does not tell."""
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except FileNotFoundError:
-        return 0
-    except OSError:
-        return _resident(pid)
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)
-
-
-def _runs(pid: int) -> bool:
-    """Whether a process is more than an entry that nobody has collected."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return False
-
-
-def _kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return

@@ -71,6 +71,13 @@ def test_exit_and_odd_errors_do_not_end_the_session(bench: Workbench) -> None:
 
 
 @needs_sandbox
+def test_a_fork_does_not_answer_in_pythons_place(bench: Workbench) -> None:
+    code = "import os\nchild = os.fork()\nif child == 0: raise ValueError('of the fork')\n"
+    assert bench.code(f"{code}os.waitpid(child, 0)[0] == child", run="forks") == "True"
+    assert bench.code("1 + 1", run="forks") == "2"
+
+
+@needs_sandbox
 def test_files_are_shared_with_the_workspace_and_listed(bench: Workbench) -> None:
     bench.use("workspace_write", path="in.txt", text="5", run="files")
     said = bench.code("open('out.txt', 'w').write(open('in.txt').read() * 2)", run="files")

@@ -3,8 +3,8 @@
     PYTHONPATH=. python bench/tool_table.py [--out tools.md]
 
 The inputs are made here, with the formats' own libraries and ffmpeg; web pages are on this machine, with
-redirects. The models that see and hear are stubs on this machine that answer with what they were sent: no key
-is needed. It ends with 1 when something else came back than should have.
+redirects, and so are the MCP servers. The models that see and hear are stubs on this machine that answer with
+what they were sent: no key is needed. It ends with 1 when something else came back than should have.
 """
 
 import argparse
@@ -27,12 +27,16 @@ from langchain_core.tools import BaseTool, ToolException
 from PIL import Image
 
 from memento import Settings
+from memento.graph.background import run_async, run_sync
 from memento.senses import hearing, seeing
 from memento.tools import ToolConfig, builtin_tools
+from memento.tools.mcp_server import McpConfig
+from memento.tools.mcp_tools import McpServers
 from memento.tools.run_folder import RunFolders
 from memento.tools.web import Web
 from tests.documents import FACT, make_documents, make_pdf
 from tests.loopback import Answer, Site
+from tests.mcp_servers import INJECTION, served, stdio
 from tests.openai_stub import OpenAIStub, Reply, Request
 from tests.recordings import WORDS, make_film, make_sign, make_tone
 
@@ -41,7 +45,9 @@ SHOWN = 90  # characters of what came back
 
 @dataclass(frozen=True)
 class World:
-    """What the rows are made of: the tools by name, a web site, and a folder of files."""
+    """What the rows are made of: the tools by name, a web site, and a folder of files. The tools of two MCP
+    servers, one over stdio and one over streamable HTTP, are named `near_...` and `far_...`.
+    """
 
     tools: dict[str, BaseTool]
     site: Site
@@ -110,6 +116,18 @@ def recordings(_world: World) -> Iterator[Row]:
     )
 
 
+def servers(_world: World) -> Iterator[Row]:
+    add = {"a": 20, "b": 3}
+    yield Row("near_add", "an MCP server over stdio", add, "23")
+    yield Row("far_add", "an MCP server over streamable HTTP", add, "23")
+    yield Row("far_page", "a page that gives orders", {}, INJECTION)
+    yield Row("near_fail", "a call that fails", {}, "the server says: ")
+    yield Row("near_add", "arguments of the wrong type", {"a": "x"}, "valid integer")
+    yield Row("near_die", "a server that dies", {}, "was started anew: try once more")
+    yield Row("near_add", "the same, started anew", add, "23")
+    yield Row("near_remember", "a tool on the deny list", {}, "(absent")
+
+
 def sums(_world: World) -> Iterator[Row]:
     yield Row("calculate", "a percentage", {"expression": "17% of 2340"}, "397.8")
     yield Row("convert_units", "a length", {"value": 20, "from_unit": "km", "to_unit": "mile"}, "12.4274")
@@ -124,6 +142,7 @@ ROWS: list[Callable[[World], Iterator[Row]]] = [
     tables,
     pictures,
     recordings,
+    servers,
     sums,
 ]
 """Each makes the rows of one family of tools; a further family is a further function."""
@@ -196,7 +215,17 @@ def make_world(stack: ExitStack) -> World:
         transcribe=hearing(settings),
         folders=RunFolders(Path(stack.enter_context(tempfile.TemporaryDirectory()))),
     )
-    return World({tool.name: tool for tool in builtin_tools(config)}, site, folder)
+    tools = [*builtin_tools(config), *mcp_tools(stack)]
+    return World({tool.name: tool for tool in tools}, site, folder)
+
+
+def mcp_tools(stack: ExitStack) -> list[BaseTool]:
+    near = {**stdio(), "args": tuple(stdio()["args"])}
+    far = McpConfig(name="far", url=stack.enter_context(served()))
+    opened = McpServers([McpConfig(name="near", deny=("rem*",), **near), far], run_async, run_sync)
+    stack.callback(lambda: run_sync(opened.close()))
+    names = ("add", "fail", "die", "page", "remember")  # as taken, which each is prefixed for
+    return list(run_sync(opened.tools(names)))
 
 
 def make_files(folder: Path) -> None:

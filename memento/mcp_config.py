@@ -18,7 +18,8 @@ _OBJECTS = ("env", "headers")
 def read_servers(path: Path, environment: Mapping[str, str]) -> list[McpConfig]:
     """The servers of a file like {"mcpServers": {"files": {"command": "npx", "args": [...], "env": {...}},
     "far": {"url": "https://...", "headers": {...}, "allow": ["search_*"], "deny": [...]}}}. `${NAME}` in a
-    text stands for a variable of the environment.
+    text stands for a variable of the environment; a server that names one which is not set, and no default,
+    needs it.
 
     Raises:
         UsageError: it cannot be read, or says something else; no value is shown.
@@ -46,6 +47,9 @@ def _server(name: str, about: Any, environment: Mapping[str, str]) -> McpConfig:
         for key in keys:
             if about.get(key) is not None and not _is_of(about[key], kind):
                 raise UsageError(f"mcp: {key!r} of the server {name!r} is of the wrong kind")
+    missing = _missing(about, environment)
+    if missing:
+        return McpConfig(name=name, needs=f"it needs the variable {missing[0]}, which is not set")
     texts: dict[str, Any] = {key: _filled(about[key], environment) for key in _TEXTS if about.get(key)}
     lists: dict[str, Any] = {
         key: tuple(_filled(one, environment) for one in about[key]) for key in _LISTS if key in about
@@ -62,6 +66,13 @@ def _is_of(value: Any, kind: type) -> bool:
     """Whether it is a text, or a list or object of texts."""
     parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     return isinstance(value, kind) and all(isinstance(one, str) for one in parts)
+
+
+def _missing(about: Mapping[str, Any], environment: Mapping[str, str]) -> list[str]:
+    """The variables that it names and that are not set."""
+    given = json.dumps([about.get(key) for key in (*_TEXTS, *_LISTS, *_OBJECTS)])
+    found = (match.groups() for match in _VARIABLE.finditer(given))
+    return [name for name, default in found if default is None and name not in environment]
 
 
 def _filled(text: str, environment: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import weakref
 from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from memento.errors import UsageError
 from memento.settings import Settings
@@ -100,15 +100,22 @@ def server_status(settings: Settings, taken: "Sequence[str]") -> "list[ToolStatu
     from memento.graph.background import run_sync
     from memento.tools import ToolStatus
 
-    ready = [
-        ToolStatus(tool.name, ready=True, needs="", args=tool.get_input_jsonschema())
-        for tool in run_sync(servers.tools(taken))
-    ]
+    try:
+        tools, problems = run_sync(servers.tools(taken)), run_sync(servers.problems())
+    finally:
+        _close(servers)
+    ready = [ToolStatus(tool.name, ready=True, needs="", args=_schema(tool)) for tool in tools]
     gone = [
         ToolStatus(f"mcp_{name}", ready=False, needs=f"see to the MCP server {name!r}: {why}", args={})
-        for name, why in run_sync(servers.problems()).items()
+        for name, why in problems.items()
     ]
     return [*ready, *gone]
+
+
+def _schema(tool: "BaseTool") -> "dict[str, Any]":
+    """The arguments' JSON schema, of tools that have no pydantic model of them, too."""
+    schema = tool.args_schema
+    return schema if isinstance(schema, dict) else tool.get_input_jsonschema()
 
 
 def _close(servers: "McpServers | None") -> None:

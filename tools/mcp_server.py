@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import httpx
 from langchain_core.tools import ToolException
 
 from memento.tools.mcp_transport import http_streams, stdio_streams
@@ -29,7 +30,8 @@ _CLOSED = -32000
 @dataclass(frozen=True, kw_only=True)
 class McpConfig:
     """How to reach a server: a `command` of this machine, or a `url`. `allow` and `deny` are names of its
-    tools, with wildcards. No value of `env` or `headers` is shown by repr.
+    tools, with wildcards. `needs` says what it cannot be reached without, if that is missing. No value of
+    `env` or `headers` is shown by repr.
     """
 
     name: str
@@ -41,6 +43,7 @@ class McpConfig:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     allow: tuple[str, ...] = ("*",)
     deny: tuple[str, ...] = ()
+    needs: str = ""
     start_seconds: float = 20.0
     call_seconds: float = 50.0
 
@@ -65,6 +68,9 @@ class McpServer:
     async def start(self) -> None:
         """Connect, and ask for the tools; `problem` says why that did not work."""
         await self.stop()
+        if self.config.needs:
+            self.problem = self.config.needs
+            return
         self._closed = asyncio.Event()
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._holding = asyncio.create_task(self._hold(ready))
@@ -76,7 +82,7 @@ class McpServer:
             self.problem = f"it did not start within {self.config.start_seconds:g} seconds"
             await self.stop()
         except Exception as error:  # noqa: BLE001  (each transport has errors of its own, which may hold secrets)
-            self.problem = f"it could not be started ({type(_first(error)).__name__})"
+            self.problem = _why(_first(error))
             await self.stop()
 
     async def stop(self) -> None:
@@ -208,3 +214,16 @@ def _first(error: BaseException) -> BaseException:
     while isinstance(error, BaseExceptionGroup) and error.exceptions:
         error = error.exceptions[0]
     return error
+
+
+def _why(error: BaseException) -> str:
+    """Why it did not start, in words that hold nothing of its configuration."""
+    if isinstance(error, FileNotFoundError):
+        return "its program, or the folder that it is to run in, is not there"
+    if isinstance(error, PermissionError):
+        return "its program may not be run"
+    if isinstance(error, httpx.HTTPStatusError):
+        return f"its address answers with the status {error.response.status_code}"
+    if isinstance(error, httpx.TransportError):
+        return f"its address cannot be reached ({type(error).__name__})"
+    return f"it could not be started ({type(error).__name__})"

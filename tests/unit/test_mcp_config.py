@@ -40,6 +40,13 @@ def test_servers_are_commands_or_addresses(tmp_path: Path) -> None:
     assert "hunter2" not in f"{first!r} {second!r}"
 
 
+def test_a_server_whose_variable_is_not_set_needs_it_and_the_others_do_not(tmp_path: Path) -> None:
+    far = {"url": "https://example.com/mcp", "headers": {"Authorization": "Bearer ${TOKEN}"}}
+    needy, other = read(tmp_path, {"far": far, "near": {"command": "${HERE:-npx}"}})
+    assert needy.needs == "it needs the variable TOKEN, which is not set"
+    assert (other.command, other.needs) == ("npx", "")
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -5,13 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import httpx
 import pytest
 from langchain_core.tools import BaseTool, ToolException
 from langchain_core.utils.function_calling import convert_to_openai_tool
@@ -21,7 +18,8 @@ from memento.tools.mcp_server import McpConfig
 from memento.tools.mcp_tools import McpServers
 from memento.tools.traits import traits_of
 from tests.agent import Script, agent, call, final, plan
-from tests.mcp_servers import INJECTION, RAW
+from tests.loopback import Answer, Site
+from tests.mcp_servers import INJECTION, RAW, served, stdio
 from tests.openai_stub import OpenAIStub
 
 if TYPE_CHECKING:
@@ -29,14 +27,12 @@ if TYPE_CHECKING:
 
     from memento.memory import CaseBank
 
-ROOT = Path(__file__).parents[3]
 SECRET = "sk-not-for-any-server-0123456789"
 
 
 def program(kind: str, name: str = "server", **more: Any) -> McpConfig:
-    limits = {"start_seconds": 30.0, "call_seconds": 30.0}
-    args = ("-m", "tests.mcp_servers", kind)
-    return McpConfig(name=name, command=sys.executable, args=args, cwd=str(ROOT), **{**limits, **more})
+    about = {"start_seconds": 30.0, "call_seconds": 30.0, **stdio(kind), **more}
+    return McpConfig(name=name, **{**about, "args": tuple(about["args"])})
 
 
 Connect = Any
@@ -62,21 +58,8 @@ def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """An honest server over HTTP."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tests.mcp_servers", "honest", str(port)]
-    server = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    url = f"http://127.0.0.1:{port}/mcp"
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        try:
-            httpx.get(url, timeout=1)
-            break
-        except httpx.HTTPError:
-            continue
-    yield url
-    server.kill()
-    server.wait()
+    with served() as url:
+        yield url
 
 
 def said(tool: BaseTool, **args: Any) -> str:
@@ -164,14 +147,22 @@ def test_a_server_that_does_not_start_is_reported_and_the_others_go_on(kind: str
 
 def test_a_program_that_is_not_there_is_reported(connect: Connect) -> None:
     assert connect(McpConfig(name="gone", command="no-such-program-at-all")) == {}
-    assert "could not be started" in connect.problems()["gone"]
+    assert "its program" in connect.problems()["gone"]
 
 
 def test_an_address_that_does_not_answer_is_reported(connect: Connect) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     assert connect(McpConfig(name="gone", url=f"http://127.0.0.1:{port}/mcp", start_seconds=5.0)) == {}
-    assert "gone" in connect.problems()
+    assert connect.problems()["gone"].startswith("its address cannot be reached")
+
+
+def test_an_address_that_wants_a_login_is_reported_without_what_was_sent(connect: Connect) -> None:
+    with Site({"/mcp": Answer(status=401)}) as site:
+        headers = {"Authorization": f"Bearer {SECRET}"}
+        assert connect(McpConfig(name="shut", url=f"{site.url}/mcp", headers=headers)) == {}
+    assert SECRET in str(site.asked)
+    assert connect.problems() == {"shut": "its address answers with the status 401"}
 
 
 def test_a_server_that_dies_is_started_anew_once(connect: Connect) -> None:
@@ -214,8 +205,7 @@ def test_an_agent_uses_a_server_and_keeps_its_key(
     bank: CaseBank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", SECRET)
-    about = {"command": sys.executable, "args": ["-m", "tests.mcp_servers", "honest"], "cwd": str(ROOT)}
-    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"near": about}}))
+    (tmp_path / "mcp.json").write_text(json.dumps({"mcpServers": {"near": stdio()}}))
     replies = Script(planner=[plan("Read"), final("done")], executor=[call("page"), "done"])
     with OpenAIStub(replies) as stub:
         graph = agent(stub, bank, tools=None, mcp=tmp_path / "mcp.json", allow_tools=["page", "calculate"])

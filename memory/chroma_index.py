@@ -17,6 +17,7 @@ from memento.memory import chroma_client, journal
 from memento.memory.case import Case
 from memento.memory.database import what_happened
 from memento.memory.errors import MementoError, UsageError
+from memento.memory.hnsw_files import wipe_unused
 from memento.memory.home import CHROMA, Home
 from memento.memory.index_check import broken, compare, unopenable
 from memento.memory.progress import progress_bar
@@ -45,6 +46,7 @@ class ChromaIndex:
         self._url = url
         self._server: ClientAPI | None = None
         self._collections: dict[str, Collection] = {}
+        self._wiped: set[str] = set()
         self._folders = home.chroma_folders
 
     def nearest(self, vector: Vector, n: int, namespace: str) -> list[str]:
@@ -60,7 +62,7 @@ class ChromaIndex:
     def follow(self, namespace: str) -> None:
         """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
         with self._home.bank_lock:
-            self._with(namespace, lambda held: _push(self._home, namespace, held))
+            self._with(namespace, lambda held: self._bring_up(namespace, held))
 
     def fill_anew(self, why: str) -> None:
         """Put the embedded Chroma aside, so that it is filled from the journal at its next use.
@@ -115,15 +117,26 @@ class ChromaIndex:
         with self._home.bank_lock:
             client = self._client()
             if self._folders != self._home.chroma_folders:
-                self._collections, self._folders = {}, self._home.chroma_folders
+                self._collections, self._wiped = {}, set()
+                self._folders = self._home.chroma_folders
             collection = self._collections.get(namespace)
             if collection is None:
                 with nullcontext() if self._url else self._home.chroma_mark.opening():
                     collection = _made(client, namespace)
-                    expected = compare(self._home, namespace, collection).put_right(self._home, collection)
-                _push(self._home, namespace, collection, expected)
+                    found = compare(self._home, namespace, collection)
+                    expected = found.put_right(self._home, collection)
+                self._bring_up(namespace, collection, expected, searched=found.held > 0)
                 self._collections[namespace] = collection
             return collection
+
+    def _bring_up(
+        self, namespace: str, collection: "Collection", expected: int = 0, *, searched: bool = False
+    ) -> None:
+        put = _push(self._home, namespace, collection, expected)
+        # Chroma makes or reads a collection's index at the first change or search in a process.
+        if (put or searched) and self._url is None and namespace not in self._wiped:
+            wipe_unused(self._home.path / CHROMA)
+            self._wiped.add(namespace)
 
     def _client(self) -> "ClientAPI":
         if self._url is not None:
@@ -166,14 +179,17 @@ def _made(client: "ClientAPI", namespace: str) -> "Collection":
     )
 
 
-def _push(home: Home, namespace: str, collection: "Collection", expected: int = 0) -> None:
-    """Put what the journal has and Chroma has not; with a progress bar where many are expected."""
+def _push(home: Home, namespace: str, collection: "Collection", expected: int = 0) -> int:
+    """Put what the journal has and Chroma has not, and return how much that was; with a progress bar where
+    much is expected.
+    """
+    pushed = 0
     with progress_bar("filling the case bank", expected if expected >= _WORTH_A_BAR else None) as bar:
         while True:
             with home.reader.connect() as connection:
                 rows = journal.behind(connection, namespace, _BATCH)
             if not rows:
-                return
+                return pushed
             kept = [(row, Case.from_dict(row.body)) for row in rows if row.body]
             gone = [row.id for row in rows if not row.body]
             if disk_usage(home.path).free < _ROOM:
@@ -191,6 +207,7 @@ def _push(home: Home, namespace: str, collection: "Collection", expected: int = 
             with home.engine.begin() as connection:
                 journal.settle(connection, namespace, rows)
             bar.more(len(rows))
+            pushed += len(rows)
 
 
 def _metadata(case: Case) -> dict[str, str | int | float | bool]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from memento.memory import chroma_client
 from memento.memory.database import check_not_forked, open_engine
 from memento.memory.errors import UsageError
+from memento.memory.hnsw_files import wipe_unused
 from memento.memory.home_lock import HomeLock
 from memento.memory.migrate import bring_up_to_date
 from memento.memory.open_mark import OpenMark
@@ -112,6 +113,7 @@ class Home:
             self._check_open()
             if self._chroma is None:
                 self.claim()
+                wipe_unused(self.path / CHROMA)  # what was killed before it could
                 with self.chroma_mark.opening():
                     self._chroma = chroma_client.embedded(self.path / CHROMA)
             return self._chroma
@@ -136,6 +138,7 @@ class Home:
         if self._chroma is not None:
             self._chroma.close()  # type: ignore[attr-defined]
             self._chroma = None
+            wipe_unused(self.path / CHROMA)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

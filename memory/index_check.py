@@ -38,6 +38,11 @@ class Difference:
     behind: int
 
     @property
+    def held(self) -> int:
+        """How many cases the collection has."""
+        return self.cases - len(self.missing) + len(self.stray)
+
+    @property
     def none(self) -> bool:
         return not (self.missing or self.stray or self.behind)
 

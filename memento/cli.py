@@ -8,11 +8,13 @@ from typing import Any
 import typer
 
 from memento.commands import backup, bench, cases, demo, doctor, mcp, run, runs, serve, tools
-from memento.errors import MementoError, UsageError
+from memento.errors import MementoError, StoppedError, UsageError
 from memento.settings import load_dotenv_file
 
 # Typer carries its own copy of Click, and earlier it used Click itself: this is the one that it uses.
 _TyperUsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+_STOPPED = 130
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -45,11 +47,13 @@ def _code(arguments: list[str] | None) -> int:
         load_dotenv_file(Path(".env"))
         returned = app(args=arguments, prog_name="memento", standalone_mode=False)
         sys.stdout.flush()
+        if returned == _STOPPED:  # what Typer makes of Ctrl-C
+            return _fail("stopped", _STOPPED)
         return returned if isinstance(returned, int) else 0
     except typer.Exit as stop:
         return stop.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("stopped", 130)
+        return _fail("stopped", _STOPPED)
     except BrokenPipeError:
         # What is left in the buffer would fail once more, and loudly, when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -64,6 +68,8 @@ def _told(error: Exception) -> tuple[str, int]:
         return _wrong_usage(error), 2
     if isinstance(error, UsageError):
         return str(error), 2
+    if isinstance(error, StoppedError):
+        return str(error), _STOPPED
     if isinstance(error, MementoError):
         return str(error), 1
     return f"{type(error).__name__}: {error}", 1

@@ -18,6 +18,7 @@ from memento.commands.common import (
     reading,
     settings_for,
 )
+from memento.errors import StoppedError
 
 if TYPE_CHECKING:
     from memento.memory.importing import Imported
@@ -78,17 +79,23 @@ def import_(
 
 
 def _import(file: Path, settings: "Settings", total: int, *, strict: bool, quiet: bool) -> "Imported":
-    from rich.console import Console
-    from rich.progress import Progress
-
     from memento.api import open_alone
     from memento.memory.importing import import_file
+    from memento.memory.progress import progress_bar
 
-    with open_alone(settings) as bank, Progress(console=Console(stderr=True, quiet=quiet)) as progress:
-        bar = progress.add_task("importing cases", total=total)
-        return import_file(
-            bank, file, strict=strict, progress=lambda done: progress.update(bar, completed=done)
-        )
+    done = 0
+
+    def told(cases: int) -> None:
+        nonlocal done
+        done = cases
+        bar.at(done, total)
+
+    try:
+        with open_alone(settings) as bank, progress_bar("importing cases", None if quiet else total) as bar:
+            return import_file(bank, file, strict=strict, progress=told)
+    except KeyboardInterrupt:
+        kept = f"the first {done:,} of {total:,} cases of {file} are in" if done else "no case is in yet"
+        raise StoppedError(f"stopped: {kept}; give the same command again for the rest") from None
 
 
 def _print_lines(lines: Iterable[str]) -> None:

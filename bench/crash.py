@@ -1,12 +1,13 @@
-"""Kill a process at random while it writes, imports, repairs or migrates, and look whether anything was lost.
+"""Kill a process at random while it writes, imports, repairs, purges or migrates: what was lost?
 
     .venv/bin/python bench/crash.py --kills 200 --terms 50
 
 Each trial forks a process that works on a home and says what the memory has acknowledged; it is ended by
 kill -9 or SIGTERM at a random moment. Another process then opens the home and compares. What counts: cases
-and rewards that were acknowledged and are gone, homes that do not open, and differences between the case
-bank and the ledger. Homes go on from trial to trial until they hold 3,000 cases, so that Chroma's writing of
-its index, with every thousandth case, is hit too. Exit code 1 where anything was found.
+and rewards that were acknowledged and are gone, homes that do not open, differences between the case bank
+and the ledger, and texts of purged cases that are in any file. Homes go on from trial to trial until they
+hold 3,000 cases, so that Chroma's writing of its index, with every thousandth case, is hit too. Exit code 1
+where anything was found.
 """
 
 import argparse
@@ -146,6 +147,24 @@ def repairing(home: Path, stamp: str, say: Say) -> None:
             shutil.rmtree(aside, ignore_errors=True)
 
 
+def purging(home: Path, stamp: str, say: Say) -> None:
+    """Cases that come and are purged."""
+    with open_bank(home) as bank:
+        if bank.count() < BULK:
+            names = [f"{stamp}-{place}" for place in range(BULK)]
+            bank.add_many([Case(task=name) for name in names], [vector_of(name) for name in names])
+        bank.sync()
+        say({"begun": True})
+        for turn in range(100_000):
+            text = f"xyzzy-{stamp}-{turn}"
+            case_id = bank.add(Case(task=text), vector_of(text))
+            bank.note(case_id, text)
+            say({"case": case_id})
+            say({"purging": case_id, "text": text})
+            bank.purge(case_id)
+            say({"purged": case_id})
+
+
 def migrating(home: Path, _stamp: str, say: Say) -> None:
     """Opening homes of the first version."""
     for turn in range(100_000):
@@ -167,9 +186,10 @@ WORK: dict[str, Callable[[Path, str, Say], None]] = {
     "bulk": bulk,
     "import": importing,
     "repair": repairing,
+    "purge": purging,
     "migrate": migrating,
 }
-LONGEST = {"single": 1.5, "bulk": 2.5, "import": 2.5, "repair": 2.5, "migrate": 1.0}
+LONGEST = {"single": 1.5, "bulk": 2.5, "import": 2.5, "repair": 2.5, "purge": 2.5, "migrate": 1.0}
 """Seconds within which a process is ended."""
 
 
@@ -226,12 +246,16 @@ def verdict(kind: str, home: Path, said: list[dict[str, Any]]) -> dict[str, Any]
 
 
 def _check(home: Path, said: list[dict[str, Any]]) -> dict[str, Any]:
-    cases = [row["case"] for row in said if "case" in row]
+    begun = {row["purging"]: row["text"] for row in said if "purging" in row}
+    purged = {row["purged"] for row in said if "purged" in row}
+    cases = [row["case"] for row in said if "case" in row and row["case"] not in begun]
     rewards = {row["run"]: row["reward"] for row in said if "run" in row}
     with open_bank(home) as bank:
         bank.sync()  # the bank looks after what a crash left at its first use
         there = {case.id: case for case in bank.all()}
         lost = [case_id for case_id in cases if case_id not in there]
+        traces = [case_id for case_id in purged if case_id in there]
+        traces += _texts_in(home, [text for case_id, text in begun.items() if case_id not in there])
         kept = {run["run_id"]: run for run in bank.ledger.runs()}
         known = {case.source_run: case for case in there.values()}
         for run_id, reward in rewards.items():
@@ -251,7 +275,12 @@ def _check(home: Path, said: list[dict[str, Any]]) -> dict[str, Any]:
     differ = [] if health.ok else [health.chroma or str(health.namespaces)[:200]]
     if len(found) != len(there):
         differ.append(f"{len(found)} of {len(there)} cases are found")
-    return {"lost": lost, "differ": differ + unfound[:1], "size": len(there), "anew": _forget_asides(home)}
+    return {
+        "lost": lost,
+        "differ": differ + unfound[:1] + traces,
+        "size": len(there),
+        "anew": _forget_asides(home),
+    }
 
 
 def _check_old(home: Path, said: list[dict[str, Any]]) -> dict[str, Any]:
@@ -264,6 +293,12 @@ def _check_old(home: Path, said: list[dict[str, Any]]) -> dict[str, Any]:
         with Home.open(home / f"{turn}") as opened:
             differ += [] if look(opened).ok else [f"home {turn}"]
     return {"lost": lost, "differ": differ, "size": 0, "anew": 0}
+
+
+def _texts_in(home: Path, texts: list[str]) -> list[str]:
+    """Where texts are that should be in no file."""
+    files = {file: file.read_bytes() for file in home.rglob("*") if file.is_file()} if texts else {}
+    return [f"{text} is in {file}" for file, held in files.items() for text in texts if text.encode() in held]
 
 
 def _forget_asides(home: Path) -> int:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Select, func, select, text
 
 from memento.memory.case import Case
 from memento.memory.case_filter import Filter, Order
+from memento.memory.changes import read_changes
 from memento.memory.errors import UsageError
 from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
@@ -105,8 +106,9 @@ def count(ledger: Ledger, namespace: str) -> Counts:
     return Counts(sum(status.values()), status, outcome, source, pins, int(shown))
 
 
-def whole_id(ledger: Ledger, namespace: str, given: str) -> str:
-    """The id of the case that is meant: its id, or the beginning of it where that is enough.
+def whole_id(ledger: Ledger, namespace: str, given: str, *, deleted: bool = False) -> str:
+    """The id of the case that is meant: its id, or the beginning of it where that is enough. With `deleted`,
+    the whole id of one that was deleted will do.
 
     Raises:
         UsageError: there is no such case, or there are several.
@@ -115,7 +117,8 @@ def whole_id(ledger: Ledger, namespace: str, given: str) -> str:
     query = select(cases.c.id).where(cases.c.namespace == namespace, ~cases.c.deleted, begins)
     with ledger.home.reader.connect() as connection:
         found = list(connection.execute(query.order_by(cases.c.id).limit(1000)).scalars())
-    if given in found:
+        known = deleted and bool(read_changes(connection, namespace, given, limit=1))
+    if given in found or known:
         return given
     if len(found) == 1 and len(given) >= _SHORTEST:
         return str(found[0])

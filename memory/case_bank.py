@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from memento.memory import journal
+from memento.memory import journal, purge
 from memento.memory.case import Case, Outcome, Status, doubt_of
 from memento.memory.changes import Action
 from memento.memory.chroma_index import ChromaIndex
@@ -21,6 +21,7 @@ from memento.memory.errors import MementoError, UsageError
 from memento.memory.home import Home
 from memento.memory.ledger import Ledger
 from memento.memory.namespace import checked_namespace
+from memento.memory.purge import Purged
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -83,11 +84,13 @@ class CaseBank(Curation):
         self.ledger = Ledger(home)
         self.home = self.ledger.home
         self._index = ChromaIndex(self.home, chroma_url)
+        self._embedded = chroma_url is None
         self._known_dimensions: int | None = None
         try:
             if chroma_url is None:
                 self.home.claim()
             self._check_encoder()
+            self._finish_purging()
         except BaseException:
             self.ledger.close()
             raise
@@ -102,6 +105,33 @@ class CaseBank(Curation):
         self.close()
 
     # -- writing
+
+    def purge(
+        self,
+        case_id: str,
+        namespace: str | None = None,
+        *,
+        and_of_run: Callable[[str], object] = lambda _: None,
+    ) -> Purged:
+        """Remove a case, be it there or deleted before, with its runs and all that the home's files have of
+        it: nothing brings it back. `and_of_run` is told the id of each of those runs, to remove what else
+        there is of it. It takes as long as filling Chroma anew from the journal does.
+
+        Raises:
+            UsageError: nothing is known of such a case.
+            MementoError: the case is gone, but its traces in the files go only at the next opening.
+        """
+        space = self.writable(namespace)
+        with self.home.at_work():
+            with self.home.engine.begin() as connection:
+                gone = purge.forget(connection, space, case_id, self.by)
+                for run_id in gone.runs:
+                    and_of_run(run_id)
+            if not self._embedded:
+                self.sync(space)
+            self._clean_files()
+            self.sync(space)
+        return gone
 
     def add(self, case: Case, vector: Vector | None = None) -> str:
         """Keep a case, and return its id. Its vector is that of its task unless one is given."""
@@ -304,6 +334,20 @@ class CaseBank(Curation):
     def shared_under(self, namespace: str) -> str | None:
         """The namespace whose cases are found beside those of this one."""
         return None if namespace == self.shared else self.shared
+
+    def _finish_purging(self) -> None:
+        """Do what a purge that was cut short has left."""
+        with self.home.reader.connect() as connection:
+            pending = purge.is_pending(connection)
+        if pending:
+            try:
+                self._clean_files()
+            except MementoError as error:
+                _log.warning("%s", error)
+
+    def _clean_files(self) -> None:
+        with self.home.bank_lock:
+            purge.clean_files(self.home, embedded=self._embedded)
 
     def _check_encoder(self) -> None:
         made_with = self.ledger.fact("embedding", self.encoder.name)

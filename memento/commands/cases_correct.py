@@ -111,12 +111,40 @@ def restore(
 
 
 def delete(
-    case_id: CaseId, home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False
+    case_id: CaseId,
+    purge: Annotated[
+        bool,
+        typer.Option("--purge", help="Remove all traces; no undo; a deleted one's too, by its whole id."),
+    ] = False,
+    home: HomeOption = None,
+    namespace: NamespaceOption = None,
+    as_json: JsonOption = False,
 ) -> None:
-    """Take a case from every result; its runs' statistics stay. Example: memento cases delete CASE_ID"""
-    with _corrected(case_id, home, namespace) as (bank, found):
-        bank.delete(found)
-    print_done({"id": found, "deleted": True}, as_json=as_json)
+    """Take a case from every result; its runs' statistics stay, and undo brings it back.
+
+    With --purge, for privacy requests, nothing of it is left in any file of the home: its texts and vector,
+    its runs with what they wrote, its audit, the copies of the ledger that migrations, restores and repairs
+    left there, and the unused parts of the files. Other runs that were shown it stay, and teach nothing any
+    more. It takes as long as filling the case bank anew. Out of its reach are backups and exports elsewhere,
+    a Chroma server's own files, and what the disk keeps of files that were removed.
+
+    Example: memento cases delete CASE_ID --purge
+    """
+    gone: dict[str, Any] = {}
+    with _corrected(case_id, home, namespace, deleted=purge) as (bank, found):
+        if purge:
+            gone = _purge(bank, found, home)
+        else:
+            bank.delete(found)
+    print_done({"id": found, "deleted": True, **gone}, as_json=as_json)
+
+
+def _purge(bank: "CaseBank", case_id: str, home: Path | None) -> dict[str, Any]:
+    from memento.toolbox import remove_run_folder
+
+    settings = settings_for(home)
+    gone = bank.purge(case_id, and_of_run=lambda run_id: remove_run_folder(settings, run_id))
+    return {"purged": True, "runs": len(gone.runs), "shown": gone.shown, "same_task": gone.same_task}
 
 
 def undo(home: HomeOption = None, namespace: NamespaceOption = None, as_json: JsonOption = False) -> None:
@@ -138,15 +166,17 @@ def undo(home: HomeOption = None, namespace: NamespaceOption = None, as_json: Js
 
 @contextmanager
 def _corrected(
-    case_id: str, home: Path | None, namespace: str | None, *, embeds: bool = False
+    case_id: str, home: Path | None, namespace: str | None, *, embeds: bool = False, deleted: bool = False
 ) -> "Iterator[tuple[CaseBank, str]]":
-    """The bank, and the whole id of the case that is meant. Without `embeds`, no encoder is needed."""
+    """The bank, and the whole id of the case that is meant, which with `deleted` need not be there any more.
+    Without `embeds`, no encoder is needed.
+    """
     from memento.api import open_alone, open_to_correct
     from memento.memory.browse import whole_id
 
     settings = settings_for(home, namespace=namespace)
     with reading(home) as ledger:
-        found = whole_id(ledger, settings.namespace, case_id)
+        found = whole_id(ledger, settings.namespace, case_id, deleted=deleted)
     with (open_alone if embeds else open_to_correct)(settings, by=_BY) as bank:
         yield bank, found
 

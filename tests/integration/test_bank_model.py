@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ SETTINGS = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
 )
+
+
+def differ(one: Rows, other: Rows) -> bool:
+    return list(one) != list(other) or any(one[key] is not other[key] for key in one)
 
 
 class NoEncoder(WordEncoder):
@@ -127,6 +132,16 @@ class Bank(RuleBasedStateMachine):
         self.bank.delete(case_id)
         self.became({key: row for key, row in self.rows.items() if key != case_id})
 
+    @precondition(lambda self: self.rows)
+    @rule(place=PLACES)
+    def purge(self, place: int) -> None:
+        case_id = self.one(place)
+        self.bank.purge(case_id)
+        states = [{key: row for key, row in of.items() if key != case_id} for of in (*self.past, self.rows)]
+        # What was done to nothing but this case was never done.
+        self.past = [before for before, after in pairwise(states) if differ(before, after)]
+        self.rows = states[-1]
+
     @precondition(lambda self: self.past)
     @rule(times=st.integers(1, 4))
     def undo(self, times: int) -> None:
@@ -204,7 +219,7 @@ class Bank(RuleBasedStateMachine):
             self.became({**self.rows, case_id: (after, before if vector is None else vector)})
 
     def became(self, after: Rows) -> None:
-        if list(after) != list(self.rows) or any(after[key] is not self.rows[key] for key in after):
+        if differ(after, self.rows):
             self.past.append(copy.copy(self.rows))
         self.rows = after
 

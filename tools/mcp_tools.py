@@ -122,9 +122,27 @@ def _identifier(name: str) -> str:
 
 
 def _description(tool: Tool, server: str) -> str:
-    """One paragraph: what a server says of its tool stands in every prompt."""
-    said = " ".join((tool.description or tool.title or tool.name).split())
-    return f"{shorten(said, _DESCRIPTION)} (of the MCP server {_identifier(server)})"
+    """One paragraph, marked as data: what a server says of its tool stands in every prompt."""
+    said = tool.description or tool.title or tool.name
+    return f"{_marked(said)} (of the MCP server {_identifier(server)})"
+
+
+def _marked(said: str) -> str:
+    """What a server says, cut, on one line, and with nothing in it that could end the mark."""
+    return f"<untrusted>{shorten(' '.join(said.replace('<', '‹').split()), _DESCRIPTION)}</untrusted>"
+
+
+def _described(schema: Any) -> Any:
+    """A schema whose descriptions are marked."""
+    if isinstance(schema, list):
+        return [_described(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {
+        key: _marked(part) if key == "description" and isinstance(part, str) else _described(part)
+        for key, part in schema.items()
+        if key != "title"
+    }
 
 
 def _schema(given: Any) -> dict[str, Any]:
@@ -139,9 +157,12 @@ def _schema(given: Any) -> dict[str, Any]:
     properties = flat.get("properties", {})
     if not isinstance(properties, dict) or not all(isinstance(one, dict) for one in properties.values()):
         return _OPEN
+    if any(_identifier(name) != name for name in properties):
+        return _OPEN
     required = flat.get("required", [])
     known = [name for name in required if name in properties] if isinstance(required, list) else []
-    return {"type": "object", "properties": properties, "required": known}
+    shown = {name: _described(about) for name, about in properties.items()}
+    return {"type": "object", "properties": shown, "required": known}
 
 
 def _text(result: CallToolResult) -> str:

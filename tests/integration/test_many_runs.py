@@ -1,0 +1,27 @@
+"""Many runs at once over one home lose nothing. `bench/many_runs.py` makes 1,800 of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+from tests.memory_tools import ROOT, child_environment
+
+
+def test_runs_in_threads_and_in_tasks_lose_nothing_and_leave_the_event_loop_free() -> None:
+    done = subprocess.run(
+        [sys.executable, "bench/many_runs.py", "--threads", "4", "--runs", "4", "--tasks", "16", "--json"],
+        env=child_environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    found = json.loads(done.stdout)
+    assert {name: (one["runs"], one["errors"], one["lost"]) for name, one in found.items()} == {
+        "threads": (16, 0, 0),
+        "tasks": (16, 0, 0),
+    }
+    assert found["tasks"]["gap"] is not None

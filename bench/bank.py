@@ -1,4 +1,4 @@
-"""What a case bank costs as it grows: retrieve and select, write back, update, open, memory, recall.
+"""What a case bank costs as it grows: choosing, writing, looking through it, opening, memory, recall.
 
     .venv/bin/python bench/bank.py --sizes 1000,10000,100000 --homes DIR
 
@@ -27,11 +27,14 @@ from bank_fill import fill, vectors
 from others import memrl_seconds, released_seconds
 
 from memento.memory import Case, CaseBank, RunRecord, build_policy
+from memento.memory.browse import list_cases
 from memento.memory.embeddings import unit
+from memento.memory.find import find_cases
 from memento.memory.ledger import Reward
 
 NEAREST = 64
 WRITES = 200
+LOOKS = 20
 RECALL_OF = 200
 MEASURED_POOLS = (100, 1278)
 _QUERIES = 11
@@ -121,11 +124,30 @@ def measure(home: Path, policy_name: str, rounds: int) -> dict[str, float]:
         update = [_timed(lambda case_id=case_id: bank.set_status(case_id, "quarantined")) for case_id in ids]
         for case_id in ids:
             bank.delete(case_id)
-    for name, times in (("select", select), ("search", search), ("write back", write), ("update", update)):
+        times = {
+            "select": select,
+            "search": search,
+            "write back": write,
+            "update": update,
+            **looking(bank, queries),
+        }
+    for name, took in times.items():
         figures[f"{name} p50"], figures[f"{name} p95"] = (
-            1000 * float(np.quantile(times, share)) for share in (0.5, 0.95)
+            1000 * float(np.quantile(took, share)) for share in (0.5, 0.95)
         )
     return figures
+
+
+def looking(bank: CaseBank, queries: np.ndarray) -> dict[str, list[float]]:
+    """What a person waits for: a page of the list, and searches by a rare word and by meaning."""
+    ledger, space = bank.ledger, bank.namespace
+    return {
+        "list": [_timed(lambda: list_cases(ledger, space, last=40)) for _ in range(LOOKS)],
+        "find by word": [_timed(lambda n=n: find_cases(ledger, space, words=str(n))) for n in range(LOOKS)],
+        "find by meaning": [
+            _timed(lambda query=query: find_cases(ledger, space, vector=query)) for query in queries[:LOOKS]
+        ],
+    }
 
 
 def _write_back(bank: CaseBank, run_id: str, vector: np.ndarray) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, String, func, or_, select, text, true
 
 from memento.memory.case import Case
 from memento.memory.case_filter import Filter, Order
@@ -32,6 +32,14 @@ class Listed:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Cases, and of how many they are the last."""
+
+    rows: list[Listed]
+    total: int
+
+
+@dataclass(frozen=True)
 class Counts:
     """How many cases a namespace has, in all, by what they are, and ever shown."""
 
@@ -44,28 +52,42 @@ class Counts:
 
 
 def list_cases(
-    ledger: Ledger, namespace: str, wanted: Filter | None = None, order: Order = "age"
-) -> list[Listed]:
-    """The wanted cases of a namespace: oldest first, or with another order the greatest last."""
+    ledger: Ledger,
+    namespace: str,
+    wanted: Filter | None = None,
+    order: Order = "age",
+    last: int | None = None,
+) -> Page:
+    """The wanted cases of a namespace: oldest first, or with another order the greatest last. With `last`,
+    only so many from the end; the newest of many cost no more than those of few.
+    """
     wanted = wanted or Filter()
+    by_age = order == "age" and not wanted.text and not _asks_value(wanted)
     with ledger.home.reader.connect() as connection:
-        found = list(read(connection, namespace, wanted))
+        if by_age:
+            total = count_wanted(connection, namespace, wanted)
+            found = _newest(connection, namespace, wanted, last)
+        else:
+            found = list(read(connection, namespace, wanted))
+            total = len(found)
         became = what_became(connection, namespace, [case.id for case in found])
     rows = [Listed(case, *became.get(case.id, (0, None))) for case in found]
+    if by_age:
+        return Page(rows, total)
     rows = [row for row in rows if _worth(row.value, wanted)]
     if order != "age":
         rows.sort(key=lambda row: row.shown if order == "shown" else _known_last(row.value))
-    return rows
+    return Page(rows if last is None else rows[len(rows) - min(last, len(rows)) :], len(rows))
 
 
 def read(connection: Connection, namespace: str, wanted: Filter) -> Iterator[Case]:
     """The cases that a filter wants, whatever their value, oldest first."""
     words = words_of(wanted.text)
-    for body in connection.execute(_query(namespace, wanted)).scalars():
-        case = Case.from_dict(body)
-        said = said_by(case) if words else ""
+    query = query_for(namespace, wanted).where(*(may_have(word) for word in words))
+    for body in connection.execute(query).scalars():
+        said = said_by(body) if words else ""
         if all(has_word(said, word) for word in words):
-            yield case
+            yield Case.from_dict(body)
 
 
 def what_became(
@@ -141,9 +163,18 @@ def has_word(said: str, word: str) -> bool:
     return re.search(rf"\b{re.escape(word)}" + (r"\b" if len(word) < _WHOLE_BELOW else ""), said) is not None
 
 
-def said_by(case: Case) -> str:
-    """All that a case says that a person would look for."""
-    return "\n".join([case.task, *case.plan, case.answer, case.note]).casefold()
+def may_have(word: str) -> ColumnElement[bool]:
+    """True of every case that has a word, and of some that have not: SQLite reads them far faster."""
+    if not word.isascii():
+        return true()
+    text_ = cases.c.body.cast(String)
+    # What is not ASCII is escaped there, and without regard to case it may be ASCII: ß is ss.
+    return or_(text_.contains(word, autoescape=True), text_.contains("\\u"))
+
+
+def said_by(body: dict[str, Any]) -> str:
+    """All that a case, as the journal has it, says that a person would look for."""
+    return "\n".join([body["task"], *body["plan"], body["answer"], body["note"]]).casefold()
 
 
 _SHORTEST = 4
@@ -154,7 +185,7 @@ _SHOWN = text(
     """
     SELECT shown.case_id, count(*), avg((
       SELECT reward FROM rewards WHERE rewards.run_id = run.run_id ORDER BY weight DESC, id DESC LIMIT 1))
-    FROM retrievals AS shown JOIN runs AS run ON run.run_id = shown.run_id
+    FROM retrievals AS shown CROSS JOIN runs AS run ON run.run_id = shown.run_id -- in this order
     WHERE run.namespace = :namespace AND shown.case_id IN (SELECT value FROM json_each(:ids))
     GROUP BY shown.case_id
     """
@@ -168,7 +199,19 @@ _EVER_SHOWN = text(
 )
 
 
-def _query(namespace: str, wanted: Filter) -> Select[Any]:
+def _newest(connection: Connection, namespace: str, wanted: Filter, last: int | None) -> list[Case]:
+    query = query_for(namespace, wanted).order_by(None).order_by(cases.c.order.desc()).limit(last)
+    return [Case.from_dict(body) for body in connection.execute(query).scalars()][::-1]
+
+
+def count_wanted(connection: Connection, namespace: str, wanted: Filter) -> int:
+    """How many cases a filter wants, whatever they say and their value."""
+    query = query_for(namespace, wanted).order_by(None).with_only_columns(func.count())
+    return int(connection.execute(query).scalar_one())
+
+
+def query_for(namespace: str, wanted: Filter) -> Select[Any]:
+    """The bodies of the cases that a filter wants, whatever they say and their value, oldest first."""
     query = select(cases.c.body).where(cases.c.namespace == namespace, ~cases.c.deleted)
     made_at = cases.c.body["created_at"].as_string()
     if wanted.status is not None:
@@ -186,8 +229,12 @@ def _query(namespace: str, wanted: Filter) -> Select[Any]:
     return query.order_by(cases.c.order)
 
 
+def _asks_value(wanted: Filter) -> bool:
+    return wanted.min_value is not None or wanted.max_value is not None
+
+
 def _worth(value: float | None, wanted: Filter) -> bool:
-    if wanted.min_value is None and wanted.max_value is None:
+    if not _asks_value(wanted):
         return True
     low = 0.0 if wanted.min_value is None else wanted.min_value
     high = 1.0 if wanted.max_value is None else wanted.max_value

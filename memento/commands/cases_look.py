@@ -74,14 +74,13 @@ def list_cases(
         max_value=max_value,
     )
     space = settings_for(home, namespace=namespace).namespace
-    with reading(home) as ledger:
-        rows = browse.list_cases(ledger, space, wanted, sort)
     most = limit if limit is not None else 0 if as_json else _SHOWN_AT_ONCE
-    last = rows[-most:] if most else rows
+    with reading(home) as ledger:
+        page = browse.list_cases(ledger, space, wanted, sort, most or None)
     if as_json:
-        print_json({"cases": [row.to_dict() for row in last]})
+        print_json({"cases": [row.to_dict() for row in page.rows]})
     else:
-        case_views.print_list(last, len(rows))
+        case_views.print_list(page.rows, page.total)
 
 
 def search(

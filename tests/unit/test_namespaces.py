@@ -59,8 +59,8 @@ def test_nothing_of_one_namespace_shows_in_another(quick_bank: CaseBank) -> None
     assert (theirs or run_case("r")).answer == ""
     assert found(quick_bank, axis(0), namespace=other) == ["same"]
     assert policy.select(axis(0), namespace=other).number == 1
-    assert [row.shown for row in list_cases(quick_bank.ledger, mine)] == [1]
-    assert [row.shown for row in list_cases(quick_bank.ledger, other)] == [0]
+    assert [row.shown for row in list_cases(quick_bank.ledger, mine).rows] == [1]
+    assert [row.shown for row in list_cases(quick_bank.ledger, other).rows] == [0]
     assert (count(quick_bank.ledger, mine).shown, count(quick_bank.ledger, other).shown) == (1, 0)
     assert [change.action for change in quick_bank.changes(namespace=other)] == ["add"]
     quick_bank.delete("same")

@@ -65,6 +65,7 @@ class Settings(BaseSettings):
     timeout: float = Field(default=600, gt=0)
     mcp: Path | None = None
     workspaces: Path | None = None
+    code_image: str | None = None
     unsafe_code: bool = False
     max_tools: int = Field(default=12, ge=1)
     allow_tools: Annotated[tuple[str, ...] | None, NoDecode] = None

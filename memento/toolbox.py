@@ -78,7 +78,12 @@ def code_sessions(settings: Settings, folders: "RunFolders") -> "tuple[CodeSessi
     from memento.tools.boundary import find_boundary
     from memento.tools.code_session import CodeSessions
 
-    boundary, needs = find_boundary(unsafe=settings.unsafe_code)
+    if settings.code_image:
+        from memento.tools.container_boundary import find_container
+
+        boundary, needs = find_container(settings.code_image)
+    else:
+        boundary, needs = find_boundary(unsafe=settings.unsafe_code)
     return (CodeSessions(boundary, folders) if boundary else None), needs
 
 

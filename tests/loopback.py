@@ -24,7 +24,9 @@ class Answer:
 
 
 class Site(ThreadingHTTPServer):
-    """Answers with what `pages` holds for a path, else with 404. `asked` are the paths and their headers."""
+    """Answers with what `pages` holds for a path, else with 404. `asked` are the paths and their headers,
+    `posted` the bodies that were sent.
+    """
 
     daemon_threads = True
     block_on_close = False
@@ -33,6 +35,7 @@ class Site(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.pages = dict(pages)
         self.asked: list[tuple[str, dict[str, str]]] = []
+        self.posted: list[bytes] = []
         self.done = threading.Event()  # set when the test is over, for bodies that have no end
         self._thread = threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01})
 
@@ -78,6 +81,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def do_POST(self) -> None:
+        self.server.posted.append(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         self.do_GET()
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002

@@ -16,6 +16,8 @@ from memento.tools.traits import RUN_ID
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from memento.tools.boundary import Boundary
+
 BOUNDARY, _ = find_boundary()
 needs_sandbox = pytest.mark.skipif(
     BOUNDARY is None, reason="no sandbox here: apt-get install bubblewrap gives one"
@@ -25,9 +27,15 @@ needs_sandbox = pytest.mark.skipif(
 class Workbench:
     """`code(...)` and `use(name, ...)` call a tool as a run would, and give its result or its error."""
 
-    def __init__(self, root: Path, limits: CodeLimits | None = None, quota: int = 200_000_000) -> None:
+    def __init__(
+        self,
+        root: Path,
+        limits: CodeLimits | None = None,
+        quota: int = 200_000_000,
+        boundary: Boundary | None = BOUNDARY,
+    ) -> None:
         self.folders = RunFolders(root, quota=quota, files=500)
-        self.sessions = CodeSessions(BOUNDARY, self.folders, limits) if BOUNDARY else None
+        self.sessions = CodeSessions(boundary, self.folders, limits) if boundary else None
         config = ToolConfig(folders=self.folders, code=self.sessions)
         self.tools = {tool.name: tool for tool in builtin_tools(config)}
 

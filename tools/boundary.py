@@ -1,4 +1,6 @@
-"""What keeps code in: a bubblewrap sandbox, or, if the user insists, nothing but limits."""
+"""What keeps code in: a bubblewrap sandbox, or, if the user insists, nothing but limits. Containers are in
+container_boundary.py.
+"""
 
 from __future__ import annotations
 
@@ -18,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 WORKER = Path(__file__).with_name("_sandbox_worker.py")
-INSTALL = "install bubblewrap (apt-get install bubblewrap)"
+INSTALL = (
+    "install bubblewrap (apt-get install bubblewrap), or set MEMENTO_CODE_IMAGE to an image with Python for "
+    "Docker or Podman"
+)
 PRINTED = "/printed"
 _TMP = 64_000_000  # bytes of memory
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "PATH": "/usr/bin:/bin",
     "LANG": "C.UTF-8",
     "MPLBACKEND": "Agg",
@@ -34,7 +39,9 @@ _ENVIRONMENT = {
 @dataclass(frozen=True)
 class Boundary:
     """How code is started over a folder. `isolated`: it sees no file, process or network but its own.
-    `inside` is what the folder is called there, `printed` where what is printed is gathered.
+    `inside` is what the folder is called there, `printed` where what is printed is gathered. `held`: an
+    engine sets the user and counts the processes, so that the worker has not to. `end` ends what the command
+    left.
     """
 
     isolated: bool
@@ -43,6 +50,8 @@ class Boundary:
     packages: tuple[str, ...]
     printed: str
     inside: Callable[[RunFolder], str]
+    held: bool = False
+    end: Callable[[RunFolder], None] = lambda _folder: None
 
 
 def find_boundary(*, unsafe: bool = False) -> tuple[Boundary | None, str]:
@@ -58,11 +67,11 @@ def find_boundary(*, unsafe: bool = False) -> tuple[Boundary | None, str]:
 def _bubblewrap(program: str) -> Boundary:
     def environment(_folder: RunFolder) -> dict[str, str]:
         # Of its own too: what bubblewrap was started with can be read in the sandbox's /proc/1.
-        return {**_ENVIRONMENT, **_libraries(), "HOME": INSIDE, "MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
+        return {**ENVIRONMENT, **_libraries(), "HOME": INSIDE, "MPLCONFIGDIR": "/tmp/matplotlib"}  # noqa: S108
 
     return Boundary(
         isolated=True,
-        command=lambda folder: [*_sandbox(program, folder), *_python("/python/bin/python3", "/worker.py")],
+        command=lambda folder: [*_sandbox(program, folder), *python("/python/bin/python3", "/worker.py")],
         environment=environment,
         packages=tuple(f"/packages/{number}" for number, _ in enumerate(_packages())),
         printed=PRINTED,
@@ -74,15 +83,15 @@ def _unsafe() -> Boundary:
     """A process with limits that sees all that this user sees."""
     return Boundary(
         isolated=False,
-        command=lambda _folder: _python(sys.executable, str(WORKER)),
-        environment=lambda folder: {**_ENVIRONMENT, "HOME": str(folder.path), "TMPDIR": str(folder.path)},
+        command=lambda _folder: python(sys.executable, str(WORKER)),
+        environment=lambda folder: {**ENVIRONMENT, "HOME": str(folder.path), "TMPDIR": str(folder.path)},
         packages=tuple(str(path) for path in _packages()),
         printed=".",
         inside=lambda folder: str(folder.path),
     )
 
 
-def _python(interpreter: str, worker: str) -> list[str]:
+def python(interpreter: str, worker: str) -> list[str]:
     return [interpreter, "-I", "-S", "-B", "-u", "-X", "utf8", worker]
 
 

@@ -86,6 +86,7 @@ class Session:
         process, self._process = self._process, None
         if process is None:
             return
+        self.boundary.end(self.folder)
         below = descendants(process.pid)
         if self.boundary.isolated and below:
             # Those that are still ending count against the limits of the session that comes next.
@@ -121,10 +122,11 @@ class Session:
             "folder": self.boundary.inside(self.folder),
         }
         # Beside what else the user runs, a limit on the user's processes would forbid any.
-        alone = self.boundary.isolated
+        alone = self.boundary.isolated and not self.boundary.held
         about |= {
             "processes": self.limits.processes if alone else None,
             "uid": self.folder.uid if alone else None,
+            "sweeps": self.boundary.held,
         }
         self._ask({**given, **about}, _STARTING)
         self._own = frozenset(descendants(self._process.pid))

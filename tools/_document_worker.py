@@ -1,8 +1,9 @@
 """Turns one document into Markdown, in a process of its own.
 
-Reads {"kind", "path"} from stdin, or {"kind", "text"} for the kinds that are text, and writes {"text"} to
-stdout, or {"error"}: a sentence without a name. It has a process because a document may be made to fill the
-memory or to take for ever. It imports nothing of the package, so that it starts quickly.
+Reads {"kind", "path", "tesseract"} from stdin (the program, for scanned pages, or null), or {"kind", "text"}
+for kinds that are text, and writes {"text"} to stdout, or {"error"}: a sentence without a name. It has a
+process because a document may be made to fill the memory or to take for ever. It imports nothing of the
+package, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import csv
 import io
 import json
 import re
+import subprocess
 import sys
 import time
 import zipfile
@@ -26,7 +28,9 @@ MAX_ENTRIES = 10_000
 MAX_ROWS = 5_000  # of one sheet
 MAX_COLUMNS = 100
 MAX_LISTED = 2_000
-_SECONDS = 25.0
+MAX_SCANS = 10  # pages without text, of which the picture is read
+SIDE = 3_000  # pixels, of such a picture
+_SECONDS = 20.0  # less than the process has
 _SECONDS_FOR_TABLES = 8.0
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"
 _RULES = 4  # so many lines and boxes on a page may be a table's
@@ -49,6 +53,7 @@ def pdf(job: dict[str, Any]) -> Iterator[str]:
         raise Refused(PROTECTED if "password" in str(error).lower() else BROKEN) from None
     tables = _PdfTables(job["path"])
     began = time.monotonic()
+    scans = 0
     for number in range(len(document)):
         if time.monotonic() - began > _SECONDS:
             yield f"… [pages {number + 1} to {len(document)} were not read for want of time]"
@@ -57,9 +62,31 @@ def pdf(job: dict[str, Any]) -> Iterator[str]:
         rules = sum(1 for _ in page.get_objects(filter=[pdfium.raw.FPDF_PAGEOBJ_PATH], max_depth=2))
         text = tables.page(number) if rules >= _RULES else None
         if text is None:
-            text = page.get_textpage().get_text_bounded().replace("\r\n", "\n")
+            text = page.get_textpage().get_text_bounded().replace("\r\n", "\n").strip()
+        if not text and scans < MAX_SCANS and job.get("tesseract"):
+            scans += 1
+            text = _scanned(page, job["tesseract"], _SECONDS - (time.monotonic() - began))
         page.close()
         yield f"## Page {number + 1}\n\n{text.strip() or '(no text on this page: it may be a scan)'}"
+
+
+def _scanned(page: Any, program: str, seconds: float) -> str:
+    """The text on the picture of a page, as far as tesseract can read it in so long."""
+    scale = min(200 / 72, SIDE / max(*page.get_size(), 1.0))
+    stream = io.BytesIO()
+    page.render(scale=scale).to_pil().convert("L").save(stream, "PNG")
+    try:
+        done = subprocess.run(  # noqa: S603  (the program that the caller found; the picture is its stdin)
+            [program, "stdin", "stdout"],
+            input=stream.getvalue(),
+            capture_output=True,
+            env={"OMP_THREAD_LIMIT": "1"},
+            timeout=max(seconds, 1.0),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return ""
+    return done.stdout.decode("utf-8", "replace").strip()
 
 
 class _PdfTables:

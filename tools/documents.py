@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +92,8 @@ def document_text(file: Path) -> str:
     if file.stat().st_size > (MAX_TEXT_FILE if kind in _OF_TEXT else MAX_DOCUMENT):
         raise ToolException("the file is too large to be read as a document: use a part of it")
     if kind not in _OF_TEXT:
-        return ask_worker(DOCUMENT_WORKER, {"kind": kind, "path": str(file)})
+        job = {"kind": kind, "path": str(file), "tesseract": shutil.which("tesseract")}
+        return ask_worker(DOCUMENT_WORKER, job)
     body = file.read_bytes()
     if not is_text(body):
         raise ToolException(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from pydantic import BaseModel, Field
 from memento.tools.config import Offer, ToolConfig, missing_packages
 from memento.tools.documents import DOCUMENT_WORKER, MEMORY, PAGE_WORKER, text_of
 from memento.tools.encodings import decode, is_text
-from memento.tools.fetch import Bounds, Fetched, FetchError
+from memento.tools.fetch import Bounds, Fetched, FetchError, parse
 from memento.tools.limits import Worker, make_async_tool
 from memento.tools.pages import Recent, focused, one_line, part
 from memento.tools.traits import FROM_STRANGERS
@@ -73,6 +74,7 @@ def web_page_tools(config: ToolConfig) -> list[Offer]:
 
 
 async def _page(url: str, web: Web) -> Page:
+    parse(url)  # before a process is started for it
     worker = Worker(PAGE_WORKER, SECONDS, MEMORY)  # it loads its libraries while the page comes
     try:
         fetched = await web.get(url, BOUNDS)
@@ -103,11 +105,12 @@ def _pdf(fetched: Fetched) -> Page:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.pdf"
         file.write_bytes(fetched.body)
-        reply = _ask(Worker(DOCUMENT_WORKER, SECONDS, MEMORY), {"kind": "pdf", "path": str(file)})
+        job = {"kind": "pdf", "path": str(file), "tesseract": shutil.which("tesseract")}
+        reply = _ask(Worker(DOCUMENT_WORKER, SECONDS, MEMORY), job)
     return Page(fetched.url, text_of(reply))
 
 
-def _ask(worker: Worker, job: dict[str, str]) -> dict[str, Any]:
+def _ask(worker: Worker, job: dict[str, Any]) -> dict[str, Any]:
     try:
         return worker.ask(job)
     except TimeoutError:

@@ -4,10 +4,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from langchain_core.tools import BaseTool, ToolException
+from PIL import Image
 
 from memento.tools import ToolConfig
 from memento.tools.documents import documents_tools
 from tests.documents import FACT, make_documents, make_pdf
+from tests.recordings import WORDS, make_sign, needs_tesseract
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,6 +68,15 @@ def test_each_kind_of_document_becomes_markdown(read: BaseTool, kind: str, parts
     assert text.startswith(f"[birds.{kind}]\n")
     for expected in [FACT, *parts]:
         assert expected in text
+
+
+@needs_tesseract
+def test_the_pages_of_a_scan_are_read_from_their_pictures(tmp_path: Path) -> None:
+    make_sign(tmp_path / "sign.png")
+    with Image.open(tmp_path / "sign.png") as sign:
+        sign.save(tmp_path / "scan.pdf", save_all=True, append_images=[sign])
+    said = reader(tmp_path).invoke({"path": "scan.pdf"})
+    assert said == f"[scan.pdf]\n## Page 1\n\n{WORDS}\n\n## Page 2\n\n{WORDS}"
 
 
 def test_encodings_that_nobody_declared(read: BaseTool) -> None:

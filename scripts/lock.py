@@ -23,7 +23,7 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603
         pip = [str(Path(folder) / "bin" / "python"), "-m", "pip"]
         subprocess.run([*pip, "install", "torch==2.13.0", "setuptools>=77"], check=True)  # noqa: S603
-        subprocess.run([*pip, "install", f"{ROOT}[local,dev]"], check=True)  # noqa: S603
+        subprocess.run([*pip, "install", f"{ROOT}[local,dev,containers]"], check=True)  # noqa: S603
         frozen = subprocess.run([*pip, "freeze", "--all"], check=True, capture_output=True, text=True)  # noqa: S603
     pins = [pin for pin in frozen.stdout.splitlines() if not pin.startswith(APART) and "==" in pin]
     pins = [pin for pin in pins if not pin.startswith("pip==")]

@@ -2,12 +2,12 @@
 
 For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the credit that sum to 1,
 
-    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ·echoes + ε,   Var ε = .21 / weight of the reward
+    r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ·further + ε,   Var ε = .21 / weight of the reward
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
     f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c]
-    κ      what a case adds that did the same as the first of its slate: a planner follows a pattern that it
-           sees repeated. echoes counts those; none of which nothing is known is one
+    κ      what a further case adds that tells what was done, whatever it is: a planner that sees how several
+           tasks were carried out keeps more surely to the form. further counts those after the first
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
              own      1[c = c']                     one case is better than another, whatever the task
              family   k(c,c')                       so are cases that are alike
@@ -30,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_array
+
+from memento.memory.following import USUAL_SHARPNESS, sharpness
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -54,11 +56,14 @@ _WORTH_A_STEP = 0.02
 
 @dataclass(frozen=True)
 class Hyper:
-    """The five variances, in the order own, family, task, match, place, and ρ with its standard deviation."""
+    """The five variances, in the order own, family, task, match, place, ρ with its standard deviation, and
+    how sharply a planner follows the pattern that is nearest its task (memory/following.py).
+    """
 
     variances: tuple[float, float, float, float, float] = (0.008, 0.003, 0.001, 0.008, 0.003)
     rho: float = _RHO_MEAN
     rho_std: float = _RHO_STD
+    sharpness: float = USUAL_SHARPNESS
 
 
 @dataclass(frozen=True)
@@ -119,15 +124,11 @@ class Trials:
         ones = np.ones((len(self), 1))
         shown = np.zeros((len(self), FEATURES))
         np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)
-        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None], self._echoes()[:, None]])
+        return np.hstack([ones, self.parts, shown * self.company(rho)[:, None], self._further()[:, None]])
 
-    def _echoes(self) -> Floats:
-        """How many slots of each run did the same as its first, beside it, shape (runs,)."""
-        runs, first = np.unique(self.slot_runs, return_index=True)
-        did = np.zeros(len(self), np.int64)
-        did[runs] = self.slots.did[first]
-        same = (self.slots.did == did[self.slot_runs]) & (self.slots.did != 0)
-        counts = np.bincount(self.slot_runs, weights=same, minlength=len(self))
+    def _further(self) -> Floats:
+        """How many slots of each run tell what their case did, beside one, shape (runs,)."""
+        counts = np.bincount(self.slot_runs, weights=self.slots.did != 0, minlength=len(self))
         return np.asarray(np.maximum(counts - 1.0, 0.0))
 
 
@@ -204,6 +205,10 @@ class Posterior:
             company_std=float(np.sqrt(self._covariance(slice(_COMPANY, None))[0, 0])),
         )
 
+    def baselines(self) -> Floats:
+        """b(s) of the trials, shape (trials,)."""
+        return np.asarray(self._design[:, :_BASE] @ self._weights[:_BASE])
+
     def promising(self, task: Singles, count: int) -> Codes:
         """The codes of at most so many shown cases that did best, on tasks like this one above all."""
         trials, (own, family, _, match, place) = self.trials, self.hyper.variances
@@ -235,18 +240,20 @@ class Posterior:
 
     def _along(self, task: Singles, cases: Cases) -> Floats:
         """The covariance of g(s,c) with each trial, shape (cases, trials)."""
-        trials = self.trials
+        trials, slots = self.trials, self.trials.slots
+        along = np.zeros((len(cases.codes), len(trials)))
         if not len(trials.slot_runs):
-            return np.zeros((len(cases.codes), len(trials)))
-        own, family, everywhere, match, place = self.hyper.variances
+            return along
+        own, family, everywhere, match, place = np.asarray(self.hyper.variances, np.float32)
         near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
-        codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
-        shares = trials.shares(columns, len(codes)).T
-        alike = _alike(cases, trials.slots, first) @ shares
-        same = (cases.codes[:, None] == codes[None, :]).astype(np.float32) @ shares
-        shown = (trials.sizes > 0).astype(np.float64)
-        terms = (own + place * near) * same + (family + match * near) * alike + everywhere * near * shown
-        return np.asarray(terms * trials.company(self.hyper.rho))
+        there = near[trials.slot_runs]
+        terms = (family + match * there) * _alike(cases, slots, slice(None))
+        terms += (own + place * there) * (cases.codes[:, None] == slots.codes[None, :])
+        starts = np.flatnonzero(np.diff(trials.slot_runs, prepend=-1))
+        shown = trials.slot_runs[starts]
+        terms = np.add.reduceat(terms * trials.slot_shares.astype(np.float32), starts, axis=1)
+        along[:, shown] = (terms + everywhere * near[shown]) * trials.company(self.hyper.rho)[shown]
+        return along
 
     def _row(self, last: Trials, design: Floats) -> tuple[Singles, float]:
         """The covariance of one more trial with the others, and its own."""
@@ -288,7 +295,8 @@ def fitted(trials: Trials) -> Hyper:
         for place in range(len(hyper.variances)):
             for power in (factor, 1.0 / factor):
                 best = _climb(terms, trials, best, place, power)
-    return _with_rho(terms, trials, best[1])
+    followed = sharpness(trials.slot_runs, trials.slots.did, trials.slots.features[:, 1], trials.slot_shares)
+    return replace(_with_rho(terms, trials, best[1]), sharpness=followed)
 
 
 def _with_rho(terms: Terms, trials: Trials, hyper: Hyper) -> Hyper:
@@ -345,7 +353,7 @@ def _alone(cases: Cases, hyper: Hyper) -> Floats:
     return np.asarray((own + place) * same + (family + match) * alike + everywhere)
 
 
-def _alike(cases: Cases, others: Cases, chosen: Codes) -> Singles:
+def _alike(cases: Cases, others: Cases, chosen: Codes | slice) -> Singles:
     """k(c,c') between the cases and the chosen others, shape (cases, chosen)."""
     alike = np.exp((cases.directions @ others.directions[chosen].T - 1.0) / _CASE_WIDTH)
     alike[cases.did[:, None] != others.did[chosen][None, :]] = 0.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import TASK_PARTS, Belief, Cases
+from memento.memory.advantage import TASK_PARTS, Belief, Cases, Hyper
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
 from memento.memory.ledger import Ledger, hash_of_tools
@@ -20,10 +20,11 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Believed:
-    """What is believed of some candidates on one task, `features` being φ, shape (candidates, 4)."""
+    """What is believed of some candidates on one task: φ, shape (candidates, 4), and what each did."""
 
     belief: Belief
     features: Floats
+    did: NDArray[np.int64]
     values: QValues
 
 
@@ -36,8 +37,8 @@ class Before:
     parts: Floats
 
     @property
-    def rho(self) -> float:
-        return self.state.posterior.hyper.rho
+    def hyper(self) -> Hyper:
+        return self.state.posterior.hyper
 
     def promising(self, count: int) -> list[str]:
         """The cases that did best, on tasks like this one above all."""
@@ -60,6 +61,7 @@ class Before:
         return Believed(
             belief,
             phi,
+            did,
             QValues(
                 q=belief.baseline + belief.mean,
                 std=np.sqrt(belief.variance),

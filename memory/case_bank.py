@@ -305,14 +305,14 @@ class CaseBank(Curation):
     def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str | None) -> list[Candidate]:
         """Those of the cases that are there and active, in this order; `task` has unit length."""
         looks = self._read(journal.read_looks, case_ids, namespace)
-        found = []
-        for case_id in case_ids:
-            if case_id in looks and looks[case_id].status == "active":
-                look = looks[case_id]
-                own = unit(look.vector)
-                cosine = float(own @ task)
-                found.append(Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation))
-        return found
+        found = [(i, looks[i]) for i in case_ids if i in looks and looks[i].status == "active"]
+        if not found:
+            return []
+        vectors = unit(np.stack([look.vector for _, look in found]))
+        return [
+            Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
+            for (case_id, look), own, cosine in zip(found, vectors, (vectors @ task).tolist(), strict=True)
+        ]
 
     def _placed(self, case: Case) -> Case:
         space = self.writable(case.namespace or None)

@@ -21,6 +21,7 @@ from memento.memory.outcomes import Outcomes
 from memento.memory.q_function import QFunction, QValues, SimilarityQ
 from memento.memory.selection import Selection, run_record
 from memento.memory.slate import CANDIDATES, usual_cosine
+from memento.memory.slates import slates_of
 
 Vector = NDArray[np.float32]
 PolicyName = Literal["auto", "none", "similarity", "kernel", "neural"]
@@ -159,7 +160,7 @@ class Policy:
             return {"arm": "learned", "arm_propensity": 1.0, **known}
         if not (explore or seen.state.outcomes):
             return {**soft.SoftDraw(candidates, values, k, rng).nearest(), **known}
-        slates = auto.slates_of(candidates, near, belief, seen.rho, k)
+        slates = slates_of(candidates, near, belief, seen.hyper, k)
         choice = auto.choose(slates, seen.state, rng) if explore else auto.best_known(slates, seen.state)
         return {**choice.told(candidates, values), **known}
 

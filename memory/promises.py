@@ -10,11 +10,13 @@ with a normal prior on (shift, slope): exact (Rasmussen and Williams 2006, eq. 2
 prior trusts the direct evidence (the shift) more than the promise.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from memento.memory.advantage import NOISE
 
@@ -25,13 +27,36 @@ _PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (
 _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.1, 0.4)}
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What was promised of one slate beyond showing nothing, and what came, in units of reward."""
+class Account(NamedTuple):
+    """One shown slate, in units of reward: the place of its kind in KINDS; what was promised of it beyond
+    b(s); what came (not a number while that is unknown), and its weight; what exploring it was expected to
+    cost, and what it was to gain on the better of nothing and the nearest cases.
+    """
 
+    kind: int
     promised: float
     came: float
     weight: float
+    spent: float
+    gained: float
+
+
+def table(accounts: Iterable[Account], without: Iterable[float]) -> Floats:
+    """The accounts as rows, shape (slates, 6), with what came beyond b(s), `without`, as it is known now."""
+    rows = np.asarray(list(accounts), np.float64).reshape(-1, len(Account._fields))
+    rows[:, 2] -= np.asarray(list(without), np.float64)
+    return rows
+
+
+def doubt_of_help(shown: NDArray[np.bool_], rewards: Floats, weights: Floats) -> float:
+    """How likely it is that runs with cases end no better than runs without, by their mean rewards alone;
+    each mean with one more run at the mean of all. Arrays have shape (runs,).
+    """
+    usual = float(np.average(rewards, weights=weights)) if len(rewards) else 0.0
+    counts = np.asarray([weights[shown].sum(), weights[~shown].sum()]) + 1.0
+    sums = np.asarray([(weights * rewards)[shown].sum(), (weights * rewards)[~shown].sum()]) + usual
+    gained = float(np.subtract(*(sums / counts)))
+    return float(ndtr(-gained / np.sqrt((NOISE / counts).sum())))
 
 
 @dataclass(frozen=True)
@@ -41,7 +66,7 @@ class Kept:
     mean: Floats
     covariance: Floats
 
-    def worth(self, promised: Floats) -> Floats:
+    def worth(self, promised: Floats | float) -> Floats:
         """What is expected of such promises, of the same shape."""
         return np.asarray(self.mean[0] + self.mean[1] * promised)
 
@@ -52,14 +77,29 @@ class Kept:
         return np.asarray(shift + slope * promised)
 
 
-def kept(kind: str, outcomes: Sequence[Outcome]) -> Kept:
-    """What these outcomes teach of a kind of slate."""
+def kept(kind: str, accounts: Floats) -> Kept:
+    """What these accounts, shape (slates, 6), teach of a kind of slate."""
     precision = np.diag(1.0 / np.square(_PRIOR_STD[kind]))
     target = precision @ np.asarray(_PRIOR_MEAN[kind])
-    if outcomes:
-        rows = np.asarray([(1.0, outcome.promised) for outcome in outcomes])
-        weights = np.asarray([outcome.weight for outcome in outcomes]) / NOISE
-        precision = precision + (rows * weights[:, None]).T @ rows
-        target = target + rows.T @ (weights * [outcome.came for outcome in outcomes])
+    known = accounts[(accounts[:, 0] == KINDS.index(kind)) & np.isfinite(accounts[:, 2])]
+    rows = np.column_stack([np.ones(len(known)), known[:, 1]])
+    weighed = rows * (known[:, 3] / NOISE)[:, None]
+    precision = precision + weighed.T @ rows
     covariance = np.linalg.inv(precision)
-    return Kept(np.asarray(covariance @ target), np.asarray(covariance, np.float64))
+    return Kept(covariance @ (target + weighed.T @ known[:, 2]), covariance)
+
+
+def cost_of_exploring(accounts: Floats, known: Kept) -> float:
+    """What the explored slates cost, in units of reward: what was expected then, or, where that is more, how
+    far they fall behind the better of nothing and the nearest cases by what is `known` of exploring now.
+    """
+    _, promised, _, _, spent, gained = accounts[accounts[:, 0] == KINDS.index("explored")].T
+    return float(np.maximum(spent, promised - gained - known.worth(promised)).sum())
+
+
+def credible_gain(accounts: Floats) -> float:
+    """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
+    standard deviation of the noise in it, or 0.
+    """
+    _, promised, came, weights, _, gained = accounts[np.isfinite(accounts[:, 2])].T
+    return max(0.0, float(weights @ (came - promised + gained)) - float(np.sqrt(NOISE * weights.sum())))

@@ -5,22 +5,33 @@ rewards arrived. The runs are taken in blocks: all up to the last multiple of 64
 after another, so that the same runs give the same figures to the last bit.
 """
 
+import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import bindparam, select
 
 from memento.memory import credit
-from memento.memory.advantage import FEATURES, NOISE, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
+from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
-from memento.memory.promises import KINDS, Kept, Outcome, kept
+from memento.memory.promises import (
+    KINDS,
+    Account,
+    Kept,
+    cost_of_exploring,
+    credible_gain,
+    doubt_of_help,
+    kept,
+    table,
+)
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
 
@@ -59,24 +70,20 @@ class Run:
     run_id: str
     revision: int
     vector: Vector
-    arm: str
-    explored: bool
-    expected: float | None
-    without: float | None
-    spent: float
-    gained: float
     usual: float
     use_is: str | None
     slots: tuple[Slot, ...]
     reward: float | None
     weight: float
+    account: Account | None
 
 
 @dataclass(frozen=True)
 class State:
     """All that was learned before run `number` from those after run `start`. `kept` says how far each kind of
-    slate kept what was promised; `spent` what exploring was expected to cost, and `gained` what the shown
-    slates brought beyond the better of nothing and the nearest cases, as far as that is beyond chance.
+    slate kept what was promised; `spent` what exploring cost, and `gained` what the shown slates brought
+    beyond the better of nothing and the nearest cases, as far as that is beyond chance; `doubt` how likely
+    it is that cases do not help.
     """
 
     number: int
@@ -86,6 +93,7 @@ class State:
     kept: dict[str, Kept]
     spent: float
     gained: float
+    doubt: float
     names: dict[int, str]
 
 
@@ -110,14 +118,19 @@ class Fold:
             self._refresh(start)
             rows = [self._rows[key] for key in sorted(self._rows) if start < key[0] < number]
             taught = [row for row in rows if row.reward is not None]
+            posterior = self._posterior(taught, start, block)
+            trials = posterior.trials
+            accounts = _accounts(rows, posterior)
+            known = {kind: kept(kind, accounts) for kind in KINDS}
             return State(
                 number=number,
                 start=start,
-                posterior=self._posterior(taught, start, block),
+                posterior=posterior,
                 outcomes=len(taught),
-                kept={kind: kept(kind, promised_of(taught, kind)) for kind in KINDS},
-                spent=float(np.sum([row.spent for row in rows])),
-                gained=credible_gain(taught),
+                kept=known,
+                spent=cost_of_exploring(accounts, known["explored"]),
+                gained=credible_gain(accounts),
+                doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
                 names=self._names,
             )
 
@@ -157,6 +170,16 @@ class Fold:
             self._block = signature, Posterior(trials, hyper), guarded
             self._last = None
         return self._block
+
+
+def _accounts(rows: Sequence[Run], posterior: Posterior) -> Floats:
+    """Of the shown slates."""
+    taught = (row.run_id for row in rows if row.reward is not None)
+    without = dict(zip(taught, posterior.baselines().tolist(), strict=True))
+    shown = [row for row in rows if row.account is not None]
+    return table(
+        (row.account for row in shown if row.account), (without.get(row.run_id, math.nan) for row in shown)
+    )
 
 
 def window(number: int) -> tuple[int, int]:
@@ -242,29 +265,6 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
     )
 
 
-def promised_of(taught: Sequence[Run], kind: str) -> list[Outcome]:
-    """What was promised of the slates of one kind, and what came."""
-    return [
-        Outcome(row.expected - row.without, row.reward - row.without, row.weight)
-        for row in taught
-        if row.slots
-        and row.expected is not None
-        and row.without is not None
-        and row.reward is not None
-        and ("explored" if row.explored else row.arm) == kind
-    ]
-
-
-def credible_gain(taught: Sequence[Run]) -> float:
-    """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
-    standard deviation of the noise in it, or 0.
-    """
-    shown = [row for row in taught if row.slots and row.expected is not None]
-    weights = np.asarray([row.weight for row in shown])
-    gains = np.asarray([(row.reward or 0.0) - (row.expected or 0.0) + row.gained for row in shown])
-    return max(0.0, float(weights @ gains) - float(np.sqrt(NOISE * weights.sum())))
-
-
 def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
     """The learning runs after number `since` that changed after `revision`."""
     asked = {"namespace": namespace, "since": since, "revision": revision}
@@ -276,26 +276,36 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
         for few in chunks(ids):
             for run_id, *slot in connection.execute(_SHOWN, {"run_ids": few}):
                 slots.setdefault(run_id, []).append(Slot(*slot))
-    return [
-        Run(
-            number=row.number,
-            run_id=row.run_id,
-            revision=row.revision,
-            vector=np.frombuffer(row.vector, dtype=np.float32),
-            arm=row.arm,
-            explored=bool(row.explored),
-            expected=row.expected,
-            without=row.without,
-            spent=row.spent or 0.0,
-            gained=row.gained or 0.0,
-            usual=row.usual_cosine or 0.0,
-            use_is=row.use_is,
-            slots=tuple(slots.get(row.run_id, ())),
-            reward=rewards.get(row.run_id, (None, 0.0))[0],
-            weight=rewards.get(row.run_id, (None, 0.0))[1],
-        )
-        for row in found
-    ]
+    return [_run(row, slots.get(row.run_id, ()), *rewards.get(row.run_id, (None, 0.0))) for row in found]
+
+
+def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -> Run:
+    return Run(
+        number=row.number,
+        run_id=row.run_id,
+        revision=row.revision,
+        vector=np.frombuffer(row.vector, dtype=np.float32),
+        usual=row.usual_cosine or 0.0,
+        use_is=row.use_is,
+        slots=tuple(slots),
+        reward=reward,
+        weight=weight,
+        account=_account(row, reward, weight) if slots else None,
+    )
+
+
+def _account(row: Any, reward: float | None, weight: float) -> Account | None:
+    kind = "explored" if row.explored else row.arm
+    if kind not in KINDS or row.expected is None or row.without is None:
+        return None
+    return Account(
+        kind=KINDS.index(kind),
+        promised=row.expected - row.without,
+        came=math.nan if reward is None else reward,
+        weight=weight,
+        spent=row.spent or 0.0,
+        gained=row.gained or 0.0,
+    )
 
 
 _RUN_COLUMNS = (
@@ -316,7 +326,7 @@ _SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", 
 _CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
     runs.c.namespace == bindparam("namespace"),
     runs.c.revision > bindparam("revision"),
-    runs.c.number > bindparam("since"),
+    runs.c.number + 0 > bindparam("since"),  # by revision, few are read; by number SQLite would read them all
     runs.c.learn,
 )
 _SHOWN = (

@@ -14,6 +14,7 @@ from memento.memory.outcomes import Outcomes
 from memento.memory.policy import Policy, with_proven
 from memento.memory.q_function import QValues
 from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE, usual_cosine
+from memento.memory.slates import slates_of
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -149,7 +150,7 @@ def _by_advantage(
 ) -> _Found:
     candidates, near = with_proven(policy.bank, vector, namespace, before, nearest, exclude)
     believed = before.belief(candidates, usual_cosine(nearest))
-    slates = auto.slates_of(candidates, near, believed, before.rho, max(policy.k, 1))
+    slates = slates_of(candidates, near, believed, before.hyper, max(policy.k, 1))
     chances, shown = auto.chances(slates, before.state, np.random.default_rng(policy.seed))
     made_of = before.state.posterior.made_of(believed.belief, believed.features)
     outcomes = before.state.outcomes

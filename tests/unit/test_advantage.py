@@ -80,8 +80,8 @@ def textbook(
     for i in range(count):
         shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(4))
         did = [int(trials.slots.did[a]) for a in slots[i]]
-        echoes = sum(one == did[0] != 0 for one in did[1:])
-        design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, echoes]
+        further = max(sum(one != 0 for one in did) - 1, 0)
+        design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, further]
         for j in range(count):
             for a in slots[i]:
                 for b in slots[j]:

@@ -16,6 +16,7 @@ from memento.memory.advantage_q import AdvantageQ
 from memento.memory.errors import UsageError
 from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR
+from memento.memory.slates import slates_of
 from memento.memory.why import Explanation, explain
 from tests.memory_tools import DIMENSIONS, axis, demonstration, open_bank
 
@@ -294,7 +295,7 @@ def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> 
         policy.record(selection, reward=float(number % 3 == 0 and cases[0] in ids(selection)))
     before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 41, TASK)
     found = quick_bank.search(TASK, 64)
-    slates = auto.slates_of(found, 4, before.belief(found, 0.2), before.rho, 2)
+    slates = slates_of(found, 4, before.belief(found, 0.2), before.hyper, 2)
     told, shown = auto.chances(slates, before.state, np.random.default_rng(1))
     rng = np.random.default_rng(2)
     draws = [auto.choose(slates, before.state, rng) for _ in range(1500)]

@@ -54,12 +54,23 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("OPENAI_API_KEY or OPENAI_BASE_URL", "ok" if has_openai() else "optional", key)
     yield _local(needed="local" in {filled.planner, filled.executor, filled.judge})
     yield _encoder(settings)
+    yield _approval(settings)
     from memento.api import built_in_status
 
     for tool in built_in_status(settings):
         yield Check(
             f"tool {tool.name}", "ok" if tool.ready else "optional", "ready" if tool.ready else tool.needs
         )
+
+
+def _approval(settings: Settings) -> Check:
+    """Whether tools wait for a person."""
+    if not settings.approve:
+        said = "no tool waits for a person: MEMENTO_APPROVE=writes,spends would change that"
+        return Check("approval", "optional", said)
+    who = "asked where a run has a checkpointer" if settings.ask else "never asked (MEMENTO_ASK)"
+    said = f"{', '.join(settings.approve)}: a person is {who}, and without one such calls are refused"
+    return Check("approval", "ok", said)
 
 
 def _package(name: str) -> Check:

@@ -8,7 +8,11 @@ import typer
 from memento.commands.common import HomeOption, JsonOption, console, print_json, printable, settings_for
 from memento.errors import MementoError, UsageError
 
-app = typer.Typer(no_args_is_help=True, help="Look at the built-in tools, and call them.")
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Look at the built-in tools, and call them. With MEMENTO_APPROVE=writes,spends a run asks a person "
+    "before a tool changes something outside its workspace, or costs money.",
+)
 
 
 @app.command("list")

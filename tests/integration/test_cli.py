@@ -444,6 +444,18 @@ def test_doctor_looks_at_what_is_set(
     assert check in {found["name"] for found in told.json["checks"] if found["state"] == "missing"}
 
 
+def test_doctor_says_which_tools_wait_for_a_person(
+    capsys: pytest.CaptureFixture[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def said() -> str:
+        checks = Told(capsys, "doctor", "--home", home, "--json").json["checks"]
+        return str(next(check["detail"] for check in checks if check["name"] == "approval"))
+
+    assert "MEMENTO_APPROVE=writes,spends" in said()
+    monkeypatch.setenv("MEMENTO_APPROVE", "writes, send_mail")
+    assert said().startswith("writes, send_mail: a person is asked")
+
+
 # -- cases
 
 

@@ -184,7 +184,7 @@ def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> di
         for chunk in chunks(ids)
         for case_id, status, vector, outcome, tools, new in connection.execute(
             _LOOKS, {"namespace": namespace, "ids": chunk}
-        )
+        ).all()
     }
 
 
@@ -196,7 +196,7 @@ def read_vectors(
     return {
         case_id: (np.frombuffer(vector, dtype=np.float32), outcome)
         for chunk in chunks(ids)
-        for case_id, vector, outcome in connection.execute(query.where(cases.c.id.in_(chunk)))
+        for case_id, vector, outcome in connection.execute(query.where(cases.c.id.in_(chunk))).all()
     }
 
 
@@ -206,7 +206,7 @@ def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) ->
     return {
         case_id: outcome
         for chunk in chunks(ids)
-        for case_id, outcome in connection.execute(query.where(cases.c.id.in_(chunk)))
+        for case_id, outcome in connection.execute(query.where(cases.c.id.in_(chunk))).all()
     }
 
 
@@ -214,7 +214,7 @@ def read_marks(
     connection: Connection, namespace: str, ids: Sequence[str]
 ) -> dict[str, tuple[Vector, tuple[str, ...], float]]:
     """Vector, tools and doubt of those of the cases that are there: what a model learns them by."""
-    rows = connection.execute(_MARKS, {"namespace": namespace, "ids": ids})
+    rows = connection.execute(_MARKS, {"namespace": namespace, "ids": ids}).all()
     return {
         case_id: (
             np.frombuffer(vector, dtype=np.float32),
@@ -256,13 +256,14 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
 
 
 def live_ids(connection: Connection, namespace: str) -> set[str]:
-    return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars())
+    # All at once: one after another SQLAlchemy takes five times as long.
+    return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars().all())
 
 
 def settled_ids(connection: Connection, namespace: str) -> list[str]:
     """The cases that the bank has as they are now, newest first."""
     query = _live(namespace).where(cases.c.in_bank).order_by(cases.c.order.desc())
-    return list(connection.execute(query.with_only_columns(cases.c.id)).scalars())
+    return list(connection.execute(query.with_only_columns(cases.c.id)).scalars().all())
 
 
 def count_behind(connection: Connection, namespace: str) -> int:

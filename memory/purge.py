@@ -94,9 +94,8 @@ def clean_files(home: Home, *, embedded: bool) -> None:
             stale.unlink()
     if embedded:
         with home.engine.begin() as connection:
-            connection.execute(
-                delete(cases).where(cases.c.deleted)
-            )  # nothing is left that has to let go of them
+            # They waited for Chroma to let go of them.
+            connection.execute(delete(cases).where(cases.c.deleted))
     _write_anew(home)
     with home.engine.begin() as connection:
         connection.execute(delete(facts).where(facts.c.name == _PENDING))

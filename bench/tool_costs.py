@@ -11,8 +11,8 @@
   20 ms.
 
 Bars are for the median. Beside it stands the time of the processor that each took, of this process and of
-those that have ended: on a machine that does something else as well, it says more. It ends with 1 when a bar
-is not held.
+those that have ended: on a machine that does something else as well, this and the best say more. It ends with
+1 when a bar is not held.
 """
 
 import argparse
@@ -53,12 +53,13 @@ FLOODS = {
 
 @dataclass(frozen=True)
 class Figure:
-    """Of so many `runs` the median and the worst, in `unit`; the median is to be at most `bar`. `processor`
-    are its seconds a run.
+    """Of so many `runs` the best, the median and the worst, in `unit`; the median is to be at most `bar`.
+    `processor` are its seconds a run.
     """
 
     name: str
     unit: str
+    best: float
     median: float
     worst: float
     runs: int
@@ -90,8 +91,8 @@ class Times:
 
     def figure(self, name: str, unit: str, bar: float) -> Figure:
         values = [second * {"ms": 1000, "s": 1}[unit] for second in self.seconds]
-        median, worst = round(statistics.median(values), 2), round(max(values), 2)
-        return Figure(name, unit, median, worst, self.runs, bar, round(self.processor / self.runs, 3))
+        of = [round(pick(values), 2) for pick in (min, statistics.median, max)]
+        return Figure(name, unit, *of, self.runs, bar, round(self.processor / self.runs, 3))
 
 
 def processor_seconds() -> float:
@@ -133,7 +134,7 @@ def floods(boundary: Boundary, folders: RunFolders) -> Iterator[Figure]:
             return flooded
 
         answers = Times(next_call, len(codes))
-    yield Figure("flood, growth of the agent", "MB", round(grown, 2), round(grown, 2), len(codes), 50)
+    yield Figure("flood, growth of the agent", "MB", *[round(grown, 2)] * 3, len(codes), 50)
     yield answers.figure("flood, the next call", "ms", 1000)
 
 
@@ -169,9 +170,9 @@ def resident() -> int:
 
 
 def line(one: Figure) -> str:
-    said = f"median {one.median:g} {one.unit}, worst {one.worst:g} of {one.runs}, at most {one.bar:g}"
+    said = f"median {one.median:g} {one.unit} ({one.best:g} to {one.worst:g}, {one.runs} runs)"
     used = f"; {one.processor:g} s of the processor each" if one.processor else ""
-    return f"{'ok  ' if one.held else 'OVER'} {one.name}: {said}{used}"
+    return f"{'ok  ' if one.held else 'OVER'} {one.name}: {said}, at most {one.bar:g}{used}"
 
 
 def figures(runs: int) -> Iterator[Figure]:

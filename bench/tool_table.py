@@ -30,6 +30,8 @@ from memento import Settings
 from memento.graph.background import run_async, run_sync
 from memento.senses import hearing, seeing
 from memento.tools import ToolConfig, builtin_tools
+from memento.tools.boundary import find_boundary
+from memento.tools.code_session import CodeLimits, CodeSessions
 from memento.tools.mcp_server import McpConfig
 from memento.tools.mcp_tools import McpServers
 from memento.tools.run_folder import RunFolders
@@ -87,6 +89,26 @@ def documents(world: World) -> Iterator[Row]:
     yield Row("read_document", "long text, with a query", {"path": "long.txt", "query": "heron nests"}, FACT)
 
 
+def scans(_world: World) -> Iterator[Row]:
+    yield Row("read_document", "PDF of a scanned page", {"path": "scan.pdf"}, WORDS)
+
+
+def code(_world: World) -> Iterator[Row]:
+    plot = "import matplotlib.pyplot as plt\nplt.plot([1, 4, 9])\nprint(sum(n * n for n in range(10)))"
+    yield Row("run_python", "a sum and a plot", {"code": plot}, "plot_1.png")
+    yield Row("run_python", "the keys", {"code": "import os; sorted(os.environ)"}, "['HOME', 'LANG'")
+    yield Row("run_python", "a file of the host's", {"code": "open('/etc/passwd')"}, "No such file")
+    yield Row("run_python", "a loop without an end", {"code": "while True: pass"}, "stopped after")
+
+
+def workspace(_world: World) -> Iterator[Row]:
+    yield Row("workspace_write", "a text", {"path": "notes/a.txt", "text": FACT}, "notes/a.txt")
+    yield Row("workspace_read", "the same", {"path": "notes/a.txt"}, FACT)
+    yield Row("workspace_list", "the run's folder", {}, "notes/a.txt")
+    yield Row("workspace_search", "a word", {"text": "heron"}, FACT)
+    yield Row("workspace_read", "a path that leads out", {"path": "../../etc/passwd"}, "error: ")
+
+
 def tables(_world: World) -> Iterator[Row]:
     join = (
         "SELECT boss, sum(amount) AS total FROM sales JOIN bosses USING (region) GROUP BY boss ORDER BY boss"
@@ -139,6 +161,9 @@ ROWS: list[Callable[[World], Iterator[Row]]] = [
     searches,
     pages,
     documents,
+    scans,
+    code,
+    workspace,
     tables,
     pictures,
     recordings,
@@ -206,6 +231,7 @@ def make_world(stack: ExitStack) -> World:
         transcriber="whisper-1",
         transcriber_url=f"http://127.0.0.1:{ear.server_port}/v1",
     )
+    folders = RunFolders(Path(stack.enter_context(tempfile.TemporaryDirectory())))
     config = ToolConfig(
         files=(folder,),
         # The site is on this machine, which tools do not reach otherwise; of the rest none becomes reachable.
@@ -213,10 +239,18 @@ def make_world(stack: ExitStack) -> World:
         searxng_url=site.url,
         see=seeing(settings),
         transcribe=hearing(settings),
-        folders=RunFolders(Path(stack.enter_context(tempfile.TemporaryDirectory()))),
+        folders=folders,
+        code=python_sessions(folders, stack),
     )
     tools = [*builtin_tools(config), *mcp_tools(stack)]
     return World({tool.name: tool for tool in tools}, site, folder)
+
+
+def python_sessions(folders: RunFolders, stack: ExitStack) -> CodeSessions | None:
+    boundary, _ = find_boundary()
+    if boundary is None:
+        return None
+    return stack.enter_context(CodeSessions(boundary, folders, CodeLimits(seconds=15)))
 
 
 def mcp_tools(stack: ExitStack) -> list[BaseTool]:
@@ -236,6 +270,7 @@ def make_files(folder: Path) -> None:
     make_sign(folder / "sign.png")
     make_tone(folder / "tone.wav")
     make_film(folder / "film.mp4")
+    Image.open(folder / "sign.png").save(folder / "scan.pdf")
 
 
 def site_pages(paper: bytes) -> dict[str, Answer]:

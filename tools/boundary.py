@@ -139,7 +139,9 @@ def _system() -> list[str]:
         else:
             parts += ["--ro-bind-try", str(path), str(path)]
         parts += ["--ro-bind-try", f"/usr/{name}", f"/usr/{name}"]
-    return [*parts, "--ro-bind-try", "/etc/ld.so.cache", "/etc/ld.so.cache"]
+    for name in ("/etc/ld.so.cache", "/etc/fonts"):  # without the second, plots come with a complaint
+        parts += ["--ro-bind-try", name, name]
+    return parts
 
 
 def _interpreter() -> list[str]:

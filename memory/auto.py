@@ -7,8 +7,8 @@ and now and then others, to learn from.
    are expected (memory/following.py). The slates' values are drawn from what is not known of b(s), of all
    cases at large (w) and of how far slates of their kind keep what is promised (memory/promises.py), and not
    of each case: the largest of many noisy values is nearly always above nothing.
-3. While it is not clear from mean rewards alone whether cases help, a few more runs show nothing: until b(s) is
-   known, all else is measured against a guess.
+3. While it is not clear from mean rewards alone whether cases help, a few more runs show nothing: all else is
+   measured against b(s).
 4. A further, explored slate is drawn of all f(s,·) from the posterior (Thompson sampling). It is shown where
    the draw says that it is better than the best known, and where its expected cost still fits into a fund: a
    little that grows as the root of the number of runs, and a quarter of what the shown slates have been seen

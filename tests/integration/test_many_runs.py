@@ -24,4 +24,4 @@ def test_runs_in_threads_and_in_tasks_lose_nothing_and_leave_the_event_loop_free
         "threads": (16, 0, 0),
         "tasks": (16, 0, 0),
     }
-    assert found["tasks"]["gap"] is not None
+    assert 0 < found["tasks"]["work"] < 1000

@@ -24,6 +24,7 @@ T = TypeVar("T")
 _DESCRIPTION = 600
 _SCHEMA = 20_000  # characters
 _NAME = 64
+_ARGUMENT = re.compile(r"[\w.$-]{1,64}")
 _OPEN: dict[str, Any] = {"type": "object", "properties": {}, "additionalProperties": True}
 
 
@@ -157,7 +158,7 @@ def _schema(given: Any) -> dict[str, Any]:
     properties = flat.get("properties", {})
     if not isinstance(properties, dict) or not all(isinstance(one, dict) for one in properties.values()):
         return _OPEN
-    if any(_identifier(name) != name for name in properties):
+    if not all(_ARGUMENT.fullmatch(name) for name in properties):
         return _OPEN
     required = flat.get("required", [])
     known = [name for name in required if name in properties] if isinstance(required, list) else []

@@ -43,6 +43,7 @@ _BASELINE_DOUBT = 0.3  # of that of b(s): while little is known of runs without 
 _PROMISE_DOUBT = 0.5  # of that of how far promises are kept
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.05  # share of learned slates whose size is drawn, so that ρ and κ can be learned
+_SIZES_AFTER = 50  # runs; before, a slate of another size than the best would teach little for what it costs
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
 _WITHOUT = 0.08  # of runs show nothing, times how likely it is that cases do not help
@@ -225,9 +226,10 @@ class _Draws:
         noise = curious * own * rng.standard_normal(moved.shape)
         scores = belief.mean + _RANKING_DOUBT * moved + noise
         drawn = slates.drawn(scores)
-        sizes = self._sizes(drawn, scores, _RANKING_DOUBT)
+        late = min(1.0, self._state.number / _SIZES_AFTER)
+        sizes = self._sizes(drawn, scores, late * _RANKING_DOUBT)
         random_size = rng.integers(1, drawn.lengths + 1)
-        return drawn, np.where(rng.random(count) < _RANDOM_SIZE, random_size, sizes)
+        return drawn, np.where(rng.random(count) < late * _RANDOM_SIZE, random_size, sizes)
 
     def _sizes(self, drawn: Drawn, scores: Floats, doubt: float) -> Places:
         """How many of each slate have the greatest value, on a draw of ρ and κ."""

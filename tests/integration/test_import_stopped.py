@@ -18,7 +18,7 @@ from tests.memory_tools import DIMENSIONS, child_environment, memento
 if TYPE_CHECKING:
     from pathlib import Path
 
-CASES = 6 * BATCH
+CASES = 24 * BATCH
 
 
 def many_cases(file: Path) -> Path:
@@ -57,7 +57,7 @@ def test_it_says_what_is_in_and_the_same_command_brings_the_rest(home: Path, tmp
     out, err = interrupted(process, home)
     assert (process.returncode, out, err.count("\n")) == (130, "", 1)
     assert "the same command again" in err
-    stored = re.search(r"the first ([\d,]+) of 1,536 cases", err)
+    stored = re.search(rf"the first ([\d,]+) of {CASES:,} cases", err)
     said = int(stored.group(1).replace(",", "")) if stored else 0
     with Ledger(home) as ledger, ledger.home.reader.connect() as connection:
         [kept] = connection.exec_driver_sql("SELECT count(*) FROM cases").one()

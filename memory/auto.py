@@ -181,8 +181,8 @@ def _first(places: Places, size: int) -> list[int]:
 
 
 class _Draws:
-    """The choice, drawn 1 + 256 times; the first is the one that counts. `kinds`, `sizes`, `cost` (of
-    exploring) and `promised` (beyond nothing) have one entry a draw, `shown` one row.
+    """The choice, drawn 1 + 256 times; the first is the one that counts. `kinds` and `sizes` have one entry a
+    draw, `shown` one row; `cost` (of exploring) and `promised` (beyond nothing) are those of the first.
     """
 
     def __init__(self, slates: Slates, state: State, rng: np.random.Generator) -> None:
@@ -202,19 +202,18 @@ class _Draws:
         nearest = options["similarity"] >= options["learned"]
         some = np.maximum(options["similarity"], options["learned"]) > without
         tried, tried_sizes, cost, tries = self._explored()
+        # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
+        some &= rng.random(count) >= _WITHOUT * state.doubt
         self.kinds = np.where(
             tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing")
         )
-        # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
-        some &= rng.random(count) >= _WITHOUT * state.doubt
         rows = np.where(nearest[:, None], near.places, learned.places)
         self.shown = np.where(tries[:, None], tried.places, rows)
         held = np.where(some, np.where(nearest, near.lengths, learned_sizes), 0)
         self.sizes = np.where(tries, tried_sizes, held)
         self.cost = float(cost[0]) if tries[0] else 0.0
-        by_kind = {"explored": tried, "similarity": near, "learned": learned}.get(str(self.kinds[0]))
-        sizes = np.maximum(self.sizes, 1)
-        self.promised = 0.0 if by_kind is None else float(slates.promised(by_kind, sizes)[0])
+        drawn = {"explored": tried, "similarity": near, "learned": learned}.get(str(self.kinds[0]))
+        self.promised = 0.0 if drawn is None else float(slates.promised(drawn.first, self.sizes[:1])[0])
 
     def _ranked(self, moved: Floats) -> tuple[Drawn, Places]:
         """The learned slates and their sizes."""

@@ -34,6 +34,11 @@ class Drawn:
     def lengths(self) -> Places:
         return np.asarray((self.places >= 0).sum(axis=1))
 
+    @property
+    def first(self) -> Self:
+        """The first of them alone."""
+        return replace(self, places=self.places[:1], shares=self.shares[:1], further=self.further[:1])
+
     def times(self, count: int) -> Self:
         """One slate, so often."""
         same = {name: getattr(self, name) for name in self.__dataclass_fields__}

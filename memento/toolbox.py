@@ -4,7 +4,6 @@ import asyncio
 import atexit
 import contextlib
 import os
-import subprocess
 import weakref
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -62,15 +61,6 @@ def run_folders(settings: Settings) -> "RunFolders":
         return RunFolders(folder.expanduser())
     except RuntimeError:  # a home of nobody's; the first run that opens it says so
         return RunFolders(folder)
-
-
-def remove_run_folder(settings: Settings, run_id: str) -> None:
-    """Remove what a run left in its folder."""
-    root = run_folders(settings).root
-    for folder in root.iterdir() if root.is_dir() else ():
-        if folder.name == run_id:
-            # Python's own way gives up on folders that are nested a thousand deep.
-            subprocess.run(["rm", "-rf", "--", str(folder)], check=False, capture_output=True)  # noqa: S603, S607
 
 
 def code_sessions(settings: Settings, folders: "RunFolders") -> "tuple[CodeSessions | None, str]":

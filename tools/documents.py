@@ -92,8 +92,7 @@ def document_text(file: Path) -> str:
     if file.stat().st_size > (MAX_TEXT_FILE if kind in _OF_TEXT else MAX_DOCUMENT):
         raise ToolException("the file is too large to be read as a document: use a part of it")
     if kind not in _OF_TEXT:
-        job = {"kind": kind, "path": str(file), "tesseract": shutil.which("tesseract")}
-        return ask_worker(DOCUMENT_WORKER, job)
+        return ask_worker(DOCUMENT_WORKER, document_job(kind, file))
     body = file.read_bytes()
     if not is_text(body):
         raise ToolException(
@@ -105,6 +104,11 @@ def document_text(file: Path) -> str:
     if kind == "html":
         return ask_worker(PAGE_WORKER, {"html": text, "url": ""}) if text.strip() else ""
     return ask_worker(DOCUMENT_WORKER, {"kind": kind, "text": text})
+
+
+def document_job(kind: str, file: Path) -> dict[str, Any]:
+    """What the worker of documents is asked for a file."""
+    return {"kind": kind, "path": str(file), "tesseract": shutil.which("tesseract")}
 
 
 def ask_worker(script: str, job: dict[str, Any]) -> str:

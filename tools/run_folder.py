@@ -61,6 +61,10 @@ class RunFolders:
         if folder.is_dir() and not any(folder.iterdir()):
             folder.rmdir()
 
+    def remove(self, run_id: str) -> None:
+        """Remove the folder of a run with all that is in it."""
+        _remove(self.root / _name(run_id))
+
     def _forget(self) -> None:
         folders = sorted((p for p in self.root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime_ns)
         for old in folders[: -self._kept]:

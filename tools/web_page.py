@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,7 @@ from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
 from memento.tools.config import Offer, ToolConfig, missing_packages
-from memento.tools.documents import DOCUMENT_WORKER, MEMORY, PAGE_WORKER, text_of
+from memento.tools.documents import DOCUMENT_WORKER, MEMORY, PAGE_WORKER, document_job, text_of
 from memento.tools.encodings import decode, is_text
 from memento.tools.fetch import Bounds, Fetched, FetchError, parse
 from memento.tools.limits import Worker, make_async_tool
@@ -105,8 +104,7 @@ def _pdf(fetched: Fetched) -> Page:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "page.pdf"
         file.write_bytes(fetched.body)
-        job = {"kind": "pdf", "path": str(file), "tesseract": shutil.which("tesseract")}
-        reply = _ask(Worker(DOCUMENT_WORKER, SECONDS, MEMORY), job)
+        reply = _ask(Worker(DOCUMENT_WORKER, SECONDS, MEMORY), document_job("pdf", file))
     return Page(fetched.url, text_of(reply))
 
 

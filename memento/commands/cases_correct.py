@@ -140,10 +140,9 @@ def delete(
 
 
 def _purge(bank: "CaseBank", case_id: str, home: Path | None) -> dict[str, Any]:
-    from memento.toolbox import remove_run_folder
+    from memento.toolbox import run_folders
 
-    settings = settings_for(home)
-    gone = bank.purge(case_id, and_of_run=lambda run_id: remove_run_folder(settings, run_id))
+    gone = bank.purge(case_id, and_of_run=run_folders(settings_for(home)).remove)
     return {"purged": True, "runs": len(gone.runs), "shown": gone.shown, "same_task": gone.same_task}
 
 

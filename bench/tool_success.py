@@ -24,17 +24,14 @@ from typing import Any, Literal
 from langchain_core.tools import BaseTool
 from rich.progress import Progress
 
-from memento.api import build_graph
-from memento.demo.experiment import CAPS, DEMO_FILES, RESULTS, demonstration
-from memento.demo.families import FAMILIES, SALES_CSV, DemoTask, draw_tasks
+from memento.demo.experiment import DEMO_FILES, RESULTS, seeded_agent
+from memento.demo.families import DemoTask, draw_tasks
 from memento.demo.paired import complete, difference, told
 from memento.demo.records import go_on, record
 from memento.errors import UsageError
 from memento.graph import Agent
 from memento.local_model import weights
-from memento.memory import CaseBank
 from memento.memory.embeddings import CachedEncoder, MiniLM
-from memento.settings import Settings
 from memento.tools import ToolConfig, all_tools, basic_tools
 from memento.tools.boundary import find_boundary
 from memento.tools.code_session import CodeSessions
@@ -103,14 +100,9 @@ def agent(
     folder: Path, arm: Arm, encoder: CachedEncoder, seed: int, stack: ExitStack, *, learning: bool
 ) -> Agent:
     home = folder / arm.replace(" ", "-").replace("'", "")
-    bank = stack.enter_context(CaseBank(home, encoder, namespace=f"demo-{seed}"))
-    bank.add_many(demonstration(family) for family in FAMILIES)
     how = {"policy": "auto", "learn": True} if learning else {"policy": "similarity", "learn": False}
-    settings = Settings(
-        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **CAPS, **how
-    )
     tools = basic_tools(DEMO_FILES) if arm == "demo's tools" else everything(home, encoder, stack)
-    return build_graph(settings=settings, tools=tools, bank=bank)
+    return seeded_agent(home, tools, how, seed, encoder, stack)
 
 
 def everything(home: Path, encoder: CachedEncoder, stack: ExitStack) -> list[BaseTool]:

@@ -114,7 +114,12 @@ def _run_seed(folder: Path, tasks: int, seed: int, progress: "Progress") -> Iter
     bar = progress.add_task(f"seed {seed}", total=len(drawn) * len(ARMS))
     right = dict.fromkeys(ARMS, 0.0)
     with ExitStack() as stack:
-        agents = {arm: _agent(folder / arm.replace(" ", "-"), arm, seed, encoder, stack) for arm in ARMS}
+        agents = {
+            arm: seeded_agent(
+                folder / arm.replace(" ", "-"), basic_tools(DEMO_FILES), _HOW[arm], seed, encoder, stack
+            )
+            for arm in ARMS
+        }
         for number, task in enumerate(drawn):
             for arm, agent in agents.items():
                 result = _run_task(agent, task, seed=seed, number=number, arm=arm)
@@ -124,15 +129,24 @@ def _run_seed(folder: Path, tasks: int, seed: int, progress: "Progress") -> Iter
                 yield result
 
 
-def _agent(home: Path, arm: Arm, seed: int, encoder: CachedEncoder, stack: ExitStack) -> "Agent":
-    """An arm's agent over a home of its own that holds the seed demonstrations."""
+def seeded_agent(
+    home: Path,
+    tools: "Sequence[BaseTool]",
+    how: dict[str, Any],
+    seed: int,
+    encoder: CachedEncoder,
+    stack: ExitStack,
+) -> "Agent":
+    """An agent on the local model over a home of its own that holds the seed demonstrations; `how` are the
+    settings in which it differs from others.
+    """
     # Draws are keyed by namespace and run number: another seed's policy draws otherwise.
     bank = stack.enter_context(CaseBank(home, encoder, namespace=f"demo-{seed}"))
     bank.add_many(demonstration(family) for family in FAMILIES)
     settings = Settings(
-        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **CAPS, **_HOW[arm]
+        planner="local", executor="local", home=home, files=(SALES_CSV.parent,), **CAPS, **how
     )
-    return build_graph(settings=settings, tools=basic_tools(DEMO_FILES), bank=bank)
+    return build_graph(settings=settings, tools=tools, bank=bank)
 
 
 def _run_task(agent: "Agent", task: DemoTask, *, seed: int, number: int, arm: Arm) -> Result:

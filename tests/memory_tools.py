@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from memento.memory import Case, CaseBank, Ledger, RunRecord
 from tests.conftest import WordEncoder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -79,23 +80,26 @@ def child_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 def python(code: str, *arguments: object, cwd: Path, timeout: float = 60) -> subprocess.CompletedProcess[str]:
     """Run code in a new process, with the arguments as sys.argv[1:]."""
-    return subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env=child_environment(),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+    return _python(["-c", code, *arguments], cwd=cwd, timeout=timeout)
+
+
+def bench(script: str, *arguments: object) -> Any:
+    """Run a script of bench/ in a new process, and return the JSON that it prints."""
+    return json.loads(_python([f"bench/{script}", *arguments, "--json"], cwd=ROOT, timeout=300).stdout)
 
 
 def memento(
     *arguments: object, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 60
 ) -> subprocess.CompletedProcess[str]:
     """Run the command line in a new process."""
+    return _python(["-m", "memento", *arguments], cwd=cwd, timeout=timeout, env=env)
+
+
+def _python(
+    arguments: Sequence[object], *, cwd: Path, timeout: float, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "memento", *map(str, arguments)],
+        [sys.executable, *map(str, arguments)],
         env=child_environment(env),
         cwd=cwd,
         capture_output=True,

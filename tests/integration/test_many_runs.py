@@ -2,24 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
-from tests.memory_tools import ROOT, child_environment
+from tests.memory_tools import bench
 
 
 def test_runs_in_threads_and_in_tasks_lose_nothing_and_leave_the_event_loop_free() -> None:
-    done = subprocess.run(
-        [sys.executable, "bench/many_runs.py", "--threads", "4", "--runs", "4", "--tasks", "16", "--json"],
-        env=child_environment(),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    found = json.loads(done.stdout)
+    found = bench("many_runs.py", "--threads", "4", "--runs", "4", "--tasks", "16")
     assert {name: (one["runs"], one["errors"], one["lost"]) for name, one in found.items()} == {
         "threads": (16, 0, 0),
         "tasks": (16, 0, 0),

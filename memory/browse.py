@@ -14,7 +14,6 @@ from memento.memory.case import Case
 from memento.memory.case_filter import Filter, Order
 from memento.memory.changes import read_changes
 from memento.memory.errors import UsageError
-from memento.memory.journal import chunks
 from memento.memory.ledger import Ledger
 from memento.memory.schema import cases
 
@@ -96,9 +95,8 @@ def what_became(
     """In how many of the namespace's runs each case was shown, and the mean reward of those that have one."""
     return {
         case_id: (shown, value)
-        for chunk in chunks(list(case_ids))
         for case_id, shown, value in connection.execute(
-            _SHOWN, {"namespace": namespace, "ids": json.dumps(chunk)}
+            _SHOWN, {"namespace": namespace, "ids": json.dumps(list(case_ids))}
         )
     }
 

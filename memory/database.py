@@ -2,12 +2,12 @@
 
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy import JSON, URL, ColumnElement, Engine, bindparam, create_engine, event, func, select
 from sqlalchemy.engine import ExceptionContext
 
 from memento.memory.errors import MementoError, UsageError
@@ -46,6 +46,16 @@ def open_engine(path: Path) -> Engine:
             raise MementoError(said) from context.original_exception
 
     return engine
+
+
+def among(column: ColumnElement[str], ids: str | Collection[str]) -> ColumnElement[bool]:
+    """Whether a column is one of these ids, or of those that a parameter of this name has.
+
+    They are one parameter, as JSON: SQLAlchemy would else write the statement anew for each number of them,
+    which takes longer than its answer, and SQLite takes 32,766 parameters at most.
+    """
+    given = bindparam(ids, type_=JSON) if isinstance(ids, str) else bindparam(None, list(ids), JSON)
+    return column.in_(select(func.json_each(given).table_valued("value").c.value))
 
 
 def check_not_forked(owner: int, home: Path) -> None:

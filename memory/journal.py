@@ -10,6 +10,7 @@ from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, fun
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
+from memento.memory.database import among
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
 from memento.memory.schema import cases, facts, runs
@@ -172,8 +173,8 @@ def read_one(connection: Connection, namespace: str, case_id: str) -> Case | Non
 
 
 def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Case]:
-    """Those of the ids that are there. At most a few hundred ids at a time."""
-    rows = connection.execute(_live(namespace).where(cases.c.id.in_(ids))).mappings()
+    """Those of the ids that are there."""
+    rows = connection.execute(_live(namespace).where(among(cases.c.id, ids))).mappings()
     return {row["id"]: Case.from_dict(row["body"]) for row in rows}
 
 
@@ -181,9 +182,8 @@ def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> di
     """What a choice needs of those of the ids that are there."""
     return {
         case_id: Looks(status, np.frombuffer(vector, dtype=np.float32), outcome, tuple(tools), bool(new))
-        for chunk in chunks(ids)
         for case_id, status, vector, outcome, tools, new in connection.execute(
-            _LOOKS, {"namespace": namespace, "ids": chunk}
+            _LOOKS, {"namespace": namespace, "ids": ids}
         ).all()
     }
 
@@ -195,19 +195,15 @@ def read_vectors(
     query = _live(namespace).with_only_columns(cases.c.id, cases.c.vector, cases.c.outcome)
     return {
         case_id: (np.frombuffer(vector, dtype=np.float32), outcome)
-        for chunk in chunks(ids)
-        for case_id, vector, outcome in connection.execute(query.where(cases.c.id.in_(chunk))).all()
+        for case_id, vector, outcome in connection.execute(query.where(among(cases.c.id, ids))).all()
     }
 
 
 def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Outcome]:
     """The outcome of those of the ids that are there, whatever their status."""
     query = _live(namespace).with_only_columns(cases.c.id, cases.c.outcome)
-    return {
-        case_id: outcome
-        for chunk in chunks(ids)
-        for case_id, outcome in connection.execute(query.where(cases.c.id.in_(chunk))).all()
-    }
+    rows = connection.execute(query.where(among(cases.c.id, ids))).all()
+    return {case_id: outcome for case_id, outcome in rows}
 
 
 def read_marks(
@@ -244,8 +240,7 @@ def stream(connection: Connection, namespace: str) -> Iterable[tuple[Case, Vecto
 def known_ids(connection: Connection, namespace: str, ids: Sequence[str]) -> set[str]:
     """Those of the ids that are there."""
     query = _live(namespace).with_only_columns(cases.c.id)
-    found = (connection.execute(query.where(cases.c.id.in_(chunk))).scalars() for chunk in chunks(ids))
-    return {case_id for some in found for case_id in some}
+    return set(connection.execute(query.where(among(cases.c.id, ids))).scalars())
 
 
 def count(connection: Connection, namespace: str, status: Status | None = None) -> int:
@@ -291,15 +286,14 @@ def behind(connection: Connection, namespace: str, limit: int) -> list[JournalRo
     ]
 
 
-def set_behind(connection: Connection, namespace: str, ids: Iterable[str]) -> None:
-    for chunk in chunks(sorted(ids)):
-        these = (cases.c.namespace == namespace, cases.c.id.in_(chunk))
-        connection.execute(update(cases).where(*these).values(in_bank=False))
+def set_behind(connection: Connection, namespace: str, ids: Sequence[str]) -> None:
+    these = (cases.c.namespace == namespace, among(cases.c.id, ids))
+    connection.execute(update(cases).where(*these).values(in_bank=False))
 
 
 def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -> None:
     """Note that the bank has these rows now, unless one changed meanwhile; deleted ones end here."""
-    these = (cases.c.namespace == namespace, cases.c.id.in_([row.id for row in done]))
+    these = (cases.c.namespace == namespace, among(cases.c.id, [row.id for row in done]))
     now = {
         case_id: (body, vector)
         for case_id, body, vector in connection.execute(
@@ -307,14 +301,9 @@ def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -
         )
     }
     same = [row.id for row in done if now.get(row.id) == (row.body, row.vector.tobytes())]
-    these = (cases.c.namespace == namespace, cases.c.id.in_(same))
+    these = (cases.c.namespace == namespace, among(cases.c.id, same))
     connection.execute(delete(cases).where(*these, cases.c.deleted))
     connection.execute(update(cases).where(*these).values(in_bank=True))
-
-
-def chunks(ids: Sequence[str], size: int = 10_000) -> Iterable[Sequence[str]]:
-    """SQLite takes 32,766 parameters in a statement."""
-    return (ids[start : start + size] for start in range(0, len(ids), size))
 
 
 def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
@@ -323,7 +312,7 @@ def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
 
 # What every choice asks is built once: to build it takes SQLAlchemy longer than SQLite takes to answer.
 _DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
-_THESE = _live(bindparam("namespace")).where(cases.c.id.in_(bindparam("ids", expanding=True)))
+_THESE = _live(bindparam("namespace")).where(among(cases.c.id, "ids"))
 _LOOKS = _THESE.with_only_columns(
     *(cases.c[name] for name in ("id", "status", "vector", "outcome", "tools", "probation"))
 )

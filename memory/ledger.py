@@ -16,10 +16,11 @@ from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
 from memento.memory.components import components, directions
+from memento.memory.database import among
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, chunks, keep_dimensions, read_marks, read_one, set_outcome
+from memento.memory.journal import add_case, keep_dimensions, read_marks, read_one, set_outcome
 from memento.memory.quarantine import Judged, judge, read_judged
 from memento.memory.redact import redact, redact_text
 from memento.memory.rewards import counting_rewards
@@ -365,10 +366,9 @@ def _any_untrusted(connection: Connection, run: RowMapping, case_ids: Sequence[s
 
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:
     slots: dict[str, list[Shown]] = {}
-    for chunk in chunks(run_ids):
-        query = _slots.where(retrievals.c.run_id.in_(chunk)).order_by(retrievals.c.rank)
-        for row in connection.execute(query).mappings():
-            slots.setdefault(row["run_id"], []).append(Shown(**_without_run(row)))
+    query = _slots.where(among(retrievals.c.run_id, run_ids)).order_by(retrievals.c.rank)
+    for row in connection.execute(query).mappings():
+        slots.setdefault(row["run_id"], []).append(Shown(**_without_run(row)))
     return {run_id: tuple(shown) for run_id, shown in slots.items()}
 
 

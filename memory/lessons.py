@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, func, select
 
 from memento.memory import credit
 from memento.memory.components import components, directions
-from memento.memory.journal import chunks
+from memento.memory.database import among
 from memento.memory.ledger import Ledger
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, rewards, runs
@@ -83,9 +83,8 @@ def _lessons(connection: Connection, rows: Sequence[Row[Any]]) -> list[Lesson]:
     ids = [row.run_id for row in rows]
     said = counting_rewards(connection, ids)
     slots: dict[str, list[Row[Any]]] = {}
-    for few in chunks(ids):
-        for slot in connection.execute(_SHOWN, {"run_ids": few}):
-            slots.setdefault(slot.run_id, []).append(slot)
+    for slot in connection.execute(_SHOWN, {"run_ids": ids}):
+        slots.setdefault(slot.run_id, []).append(slot)
     return [_lesson(row, slots.get(row.run_id, ()), *said.get(row.run_id, (None, 0.0))) for row in rows]
 
 
@@ -108,7 +107,7 @@ _AFTER = _LEARNED.where(runs.c.number > bindparam("number"))
 _CHANGED = _LEARNED.where(runs.c.revision > bindparam("revision"))
 _SHOWN = (
     select(*(retrievals.c[name] for name in ("run_id", "case_id", "similarity", "used", "doubt")))
-    .where(retrievals.c.run_id.in_(bindparam("run_ids", expanding=True)))
+    .where(among(retrievals.c.run_id, "run_ids"))
     .order_by(retrievals.c.rank)
 )
 _HAS_REWARD = select(rewards.c.id).where(rewards.c.run_id == runs.c.run_id).exists()

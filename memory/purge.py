@@ -20,7 +20,7 @@ from memento.memory import changes, journal
 from memento.memory.case import Case
 from memento.memory.changes import Change
 from memento.memory.curation import no_such_case
-from memento.memory.database import what_happened
+from memento.memory.database import among, what_happened
 from memento.memory.errors import MementoError
 from memento.memory.home import CHROMA, LEDGER, Home
 from memento.memory.schema import cases, facts, retrievals, rewards, runs
@@ -140,9 +140,8 @@ def _remove_runs(
     nobodys = runs.c.task.in_(tasks) & or_(runs.c.case_id.is_(None), runs.c.case_id.not_in(others))
     theirs = (runs.c.namespace == namespace, or_(runs.c.case_id == case_id, nobodys))
     ids = list(connection.execute(select(runs.c.run_id).where(*theirs)).scalars())
-    for chunk in journal.chunks(ids):
-        for table in (rewards, retrievals, runs):
-            connection.execute(delete(table).where(table.c.run_id.in_(chunk)))
+    for table in (rewards, retrievals, runs):
+        connection.execute(delete(table).where(among(table.c.run_id, ids)))
     return ids
 
 
@@ -152,11 +151,10 @@ def _remove_from_other_runs(connection: Connection, namespace: str, case_id: str
     had = select(retrievals.c.run_id).where(retrievals.c.case_id == case_id)
     showing = list(connection.execute(select(runs.c.run_id).where(here, runs.c.run_id.in_(had))).scalars())
     newest = select(func.max(runs.c.revision)).scalar_subquery()
-    for chunk in journal.chunks(showing):
-        slots = delete(retrievals).where(retrievals.c.case_id == case_id, retrievals.c.run_id.in_(chunk))
-        connection.execute(slots)
-        dumb = update(runs).where(runs.c.run_id.in_(chunk))
-        connection.execute(dumb.values(learn=False, revision=newest + 1))
+    slots = delete(retrievals).where(retrievals.c.case_id == case_id, among(retrievals.c.run_id, showing))
+    connection.execute(slots)
+    dumb = update(runs).where(among(runs.c.run_id, showing))
+    connection.execute(dumb.values(learn=False, revision=newest + 1))
     considered = select(runs.c.run_id, runs.c.candidates).where(here, _mentions(runs.c.candidates, case_id))
     for run_id, candidates in connection.execute(considered).all():
         left = [candidate for candidate in candidates if candidate[0] != case_id]

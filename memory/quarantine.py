@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, String, bindparam, select, text, 
 
 from memento.memory.case import Case
 from memento.memory.changes import HARM_CONTROL, Change, record
+from memento.memory.database import among
 from memento.memory.harm import Sums, helps_near
 from memento.memory.journal import rewrite
 from memento.memory.schema import cases, retrievals, runs
@@ -137,7 +138,7 @@ _THESE = (
         *(cases.c[name] for name in _COLUMNS),
         *(cases.c.body[name].as_boolean().label(name) for name in ("pinned", "untrusted")),
     )
-    .where(cases.c.namespace == bindparam("this"), cases.c.id.in_(bindparam("ids", expanding=True)))
+    .where(cases.c.namespace == bindparam("this"), among(cases.c.id, "ids"))
     .where(~cases.c.deleted)
     .order_by(cases.c.id)
 )

@@ -20,7 +20,7 @@ from sqlalchemy import bindparam, select
 from memento.memory import credit
 from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.components import COMPONENTS, components, directions
-from memento.memory.journal import chunks
+from memento.memory.database import among
 from memento.memory.ledger import Ledger
 from memento.memory.promises import (
     KINDS,
@@ -273,9 +273,8 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
         ids = [row.run_id for row in found]
         rewards = counting_rewards(connection, ids)
         slots: dict[str, list[Slot]] = {}
-        for few in chunks(ids):
-            for run_id, *slot in connection.execute(_SHOWN, {"run_ids": few}):
-                slots.setdefault(run_id, []).append(Slot(*slot))
+        for run_id, *slot in connection.execute(_SHOWN, {"run_ids": ids}):
+            slots.setdefault(run_id, []).append(Slot(*slot))
     return [_run(row, slots.get(row.run_id, ()), *rewards.get(row.run_id, (None, 0.0))) for row in found]
 
 
@@ -331,6 +330,6 @@ _CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
 )
 _SHOWN = (
     select(*(retrievals.c[name] for name in _SLOT_COLUMNS))
-    .where(retrievals.c.run_id.in_(bindparam("run_ids", expanding=True)))
+    .where(among(retrievals.c.run_id, "run_ids"))
     .order_by(retrievals.c.rank)
 )

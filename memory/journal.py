@@ -202,8 +202,7 @@ def read_vectors(
 def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Outcome]:
     """The outcome of those of the ids that are there, whatever their status."""
     query = _live(namespace).with_only_columns(cases.c.id, cases.c.outcome)
-    rows = connection.execute(query.where(among(cases.c.id, ids))).all()
-    return {case_id: outcome for case_id, outcome in rows}
+    return {row.id: row.outcome for row in connection.execute(query.where(among(cases.c.id, ids)))}
 
 
 def read_marks(

@@ -39,7 +39,7 @@ REDRAWS = 256
 _CURIOSITY = 0.7  # of the posterior's standard deviation, when exploring
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
-_BASELINE_DOUBT = 0.3  # of that of b(s): while little is known of runs without cases, there are more of them
+_BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
 _PROMISE_DOUBT = 0.5  # of that of how far promises are kept
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.05  # share of learned slates whose size is drawn, so that ρ and κ can be learned
@@ -198,7 +198,8 @@ class _Draws:
             "similarity": self._value("similarity", near, near.lengths, moved),
             "learned": self._value("learned", learned, learned_sizes, moved),
         }
-        without = _BASELINE_DOUBT * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
+        doubt = _BASELINE_DOUBT * (1.0 - state.doubt)
+        without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
         nearest = options["similarity"] >= options["learned"]
         some = np.maximum(options["similarity"], options["learned"]) > without
         tried, tried_sizes, cost, tries = self._explored()

@@ -68,7 +68,11 @@ def _approval(settings: Settings) -> Check:
     if not settings.approve:
         said = "no tool waits for a person: MEMENTO_APPROVE=writes,spends would change that"
         return Check("approval", "optional", said)
-    who = "asked where a run has a checkpointer" if settings.ask else "never asked (MEMENTO_ASK)"
+    who = (
+        "asked at the terminal, and where a graph has a checkpointer"
+        if settings.ask
+        else "never asked (MEMENTO_ASK)"
+    )
     said = f"{', '.join(settings.approve)}: a person is {who}, and without one such calls are refused"
     return Check("approval", "ok", said)
 

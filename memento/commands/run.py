@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from memento.commands.approve import answers, asks_here
 from memento.commands.common import (
     HomeOption,
     JsonOption,
@@ -21,8 +22,10 @@ from memento.commands.why import in_words, slot_in_words
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from langchain_core.runnables import RunnableConfig
     from rich.console import Console
 
+    from memento.graph import Agent
     from memento.settings import Settings
 
 
@@ -90,28 +93,39 @@ def solved(out: dict[str, Any]) -> bool:
 def _solve(
     settings: "Settings", task: str, reference: str | None, screen: "Console | None"
 ) -> dict[str, Any]:
+    from langgraph.checkpoint.memory import InMemorySaver
+
     from memento.api import build_graph, check_models, open_bank
     from memento.settings import default_models
 
     filled = default_models(settings)
     check_models(filled)
     with open_bank(filled) as bank:
-        graph = build_graph(settings=filled, bank=bank)
+        person = screen if asks_here(filled, screen) else None
+        kept = InMemorySaver() if person else None
+        graph = build_graph(settings=filled, bank=bank, checkpointer=kept)
         say_models(settings)
-        given: dict[str, Any] = {"task": task}
-        if reference is not None:
-            given["reference"] = reference
-        out: dict[str, Any] = {}
+        given = {"task": task} if reference is None else {"task": task, "reference": reference}
         began = time.monotonic()
-        # The tool calls are told by the executor's graph, inside the agent's.
-        chunks: Iterator[Any] = graph.stream(given, stream_mode=["custom", "values"], subgraphs=True)
-        for inside, kind, chunk in chunks:
-            if kind == "values":
-                out = out if inside else chunk
-            elif screen is not None:
-                _show(chunk, screen, bank)
+        out = _streamed(graph, given, screen, bank)
+        while person is not None and out.get("__interrupt__"):
+            out = _streamed(graph, answers(out["__interrupt__"], person), screen, bank)
         if screen is not None:
             _show_end(out, screen, time.monotonic() - began, settings)
+    return out
+
+
+def _streamed(graph: "Agent", given: Any, screen: "Console | None", bank: Any) -> dict[str, Any]:
+    """Run the graph until it ends or waits for a person; what happens is shown meanwhile."""
+    out: dict[str, Any] = {}
+    thread: RunnableConfig = {"configurable": {"thread_id": "run"}}
+    # The tool calls are told by the executor's graph, inside the agent's.
+    chunks: Iterator[Any] = graph.stream(given, thread, stream_mode=["custom", "values"], subgraphs=True)
+    for inside, kind, chunk in chunks:
+        if kind == "values":
+            out = out if inside else chunk
+        elif screen is not None:
+            _show(chunk, screen, bank)
     return out
 
 

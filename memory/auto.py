@@ -34,7 +34,7 @@ from memento.memory.trials import State
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 
-REDRAWS = 256
+REDRAWS = 128
 """How often a choice is drawn again to learn how probable it was."""
 _CURIOSITY = 0.7  # of the posterior's standard deviation, when exploring
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
@@ -181,7 +181,7 @@ def _first(places: Places, size: int) -> list[int]:
 
 
 class _Draws:
-    """The choice, drawn 1 + 256 times; the first is the one that counts. `kinds` and `sizes` have one entry a
+    """The choice, drawn 1 + 128 times; the first is the one that counts. `kinds` and `sizes` have one entry a
     draw, `shown` one row; `cost` (of exploring) and `promised` (beyond nothing) are those of the first.
     """
 

@@ -39,7 +39,7 @@ _ROOM = 16_000_000
 """Bytes that the disk must have left for Chroma to be given anything."""
 # Of 100,000 cases Chroma's own (100, 16 and 100) misses every tenth of the nearest 64: `make bench-bank`.
 _GRAPH: "CreateHNSWConfiguration" = {"ef_construction": 400, "max_neighbors": 32}
-_SEARCH: "UpdateHNSWConfiguration" = {"ef_search": 768}
+_SEARCH: "UpdateHNSWConfiguration" = {"ef_search": 384}
 _log = logging.getLogger("memento")
 
 

@@ -220,16 +220,24 @@ class CaseBank(Curation):
             return journal.count(connection, namespace or self.namespace, status)
 
     def search(
-        self, vector: Vector, n: int, namespace: str | None = None, exclude: SetOf[str] = ()
+        self,
+        vector: Vector,
+        n: int,
+        namespace: str | None = None,
+        exclude: SetOf[str] = (),
+        also: SetOf[str] = (),
     ) -> list[Candidate]:
-        """The `n` nearest active cases, nearest first, without those in `exclude`."""
+        """The `n` nearest active cases, and those of `also` that are active, nearest first, without those in
+        `exclude`.
+        """
         task = unit(self.checked_vector(vector))
         found = {
             candidate.case_id: candidate
             for space in self._layers(namespace)
-            for candidate in self._search(task, n, space, namespace, exclude)
+            for candidate in self._search(task, n, space, namespace, exclude, also)
         }
-        return sorted(found.values(), key=lambda found: (-found.similarity, found.case_id))[:n]
+        ranked = sorted(found.values(), key=lambda found: (-found.similarity, found.case_id))
+        return ranked[:n] + [candidate for candidate in ranked[n:] if candidate.case_id in also]
 
     def withheld(
         self, vector: Vector, n: int, namespace: str | None = None
@@ -243,12 +251,6 @@ class CaseBank(Curation):
         cosines = {case_id: float(unit(look.vector) @ task) for case_id, look in looks.items()}
         nearest = sorted(cosines, key=lambda case_id: -cosines[case_id])[:n]
         return [(i, cosines[i], looks[i].status) for i in nearest if looks[i].status != "active"]
-
-    def look_up(
-        self, vector: Vector, case_ids: Sequence[str], namespace: str | None = None
-    ) -> list[Candidate]:
-        """Those of the cases that are there and active, as candidates for the task with this vector."""
-        return self._candidates(unit(self.checked_vector(vector)), list(case_ids), namespace)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors, shape (texts, dimensions)."""
@@ -290,14 +292,22 @@ class CaseBank(Curation):
         return found
 
     def _search(
-        self, task: Vector, n: int, layer: str, namespace: str | None, exclude: SetOf[str]
+        self,
+        task: Vector,
+        n: int,
+        layer: str,
+        namespace: str | None,
+        exclude: SetOf[str],
+        also: SetOf[str],
     ) -> list[Candidate]:
-        """At least the `n` nearest active cases of one layer, where there are so many."""
+        """At least the `n` nearest active cases of one layer, if there are so many, and those of `also`."""
         wanted = n + len(exclude) + _SPARE
         while True:
             ids = self._index.nearest(task, wanted, layer)
-            found = self._candidates(task, [case_id for case_id in ids if case_id not in exclude], namespace)
-            if len(found) >= n or len(ids) < wanted:
+            read = {case_id: None for case_id in (*ids, *also) if case_id not in exclude}
+            found = self._candidates(task, list(read), namespace)
+            near = set(ids).intersection(candidate.case_id for candidate in found)
+            if len(near) >= n or len(ids) < wanted:
                 return found
             # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
             wanted *= _MORE

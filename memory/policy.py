@@ -18,6 +18,7 @@ from memento.memory.kernel_q import KernelQ
 from memento.memory.ledger import Ledger, Reward
 from memento.memory.neural_q import NeuralQ
 from memento.memory.outcomes import Outcomes
+from memento.memory.pool import Pool, pool_of
 from memento.memory.q_function import QFunction, QValues, SimilarityQ
 from memento.memory.selection import Selection, run_record
 from memento.memory.slate import CANDIDATES, usual_cosine
@@ -25,9 +26,6 @@ from memento.memory.slates import slates_of
 
 Vector = NDArray[np.float32]
 PolicyName = Literal["auto", "none", "similarity", "kernel", "neural"]
-
-PROVEN = 16
-"""At most so many of the candidates are cases that did well, however far their tasks."""
 
 
 class Policy:
@@ -62,16 +60,13 @@ class Policy:
         number = self.ledger.next_number(space)
         rng, most = _generator(self.seed, space, number), self.k if k is None else k
         chosen: dict[str, Any] = {"arm": "none", "arm_propensity": 1.0}
-        candidates = [] if self.name == "none" else self.bank.search(vector, CANDIDATES, space, exclude)
-        if candidates and isinstance(self.q_function, AdvantageQ):
+        if isinstance(self.q_function, AdvantageQ):
             before = self.q_function.before(space, number, vector)
-            chosen = self._by_advantage(
-                vector, space, before, candidates, exclude, rng, most, explore=explore
-            )
-        elif candidates:
-            chosen = self._by_q(vector, space, candidates, rng, most, explore=explore)
+            pool = pool_of(self.bank, vector, space, before, exclude)
+            chosen |= self._by_advantage(before, pool, rng, most, explore=explore)
         elif self.name != "none":
-            chosen["arm"] = "similarity" if self.name == "similarity" else "learned"
+            candidates = self.bank.search(vector, CANDIDATES, space, exclude)
+            chosen |= self._by_q(vector, space, candidates, rng, most, explore=explore)
         return Selection(
             run_id=uuid.uuid4().hex,
             number=number,
@@ -120,6 +115,8 @@ class Policy:
         explore: bool,
     ) -> dict[str, Any]:
         """The choice of soft Q-learning, or of similarity."""
+        if not candidates:
+            return {"arm": "similarity" if self.name == "similarity" else "learned"}
         outcomes = self._outcomes.setdefault(namespace, Outcomes(self.ledger, namespace))
         outcomes.refresh()
         values = self.q_function.evaluate(vector, candidates, outcomes)
@@ -134,20 +131,12 @@ class Policy:
         return {**chosen, "candidates": considered(candidates, values)}
 
     def _by_advantage(
-        self,
-        vector: Vector,
-        namespace: str,
-        seen: Before,
-        nearest: list[Candidate],
-        exclude: Collection[str],
-        rng: np.random.Generator,
-        k: int,
-        *,
-        explore: bool,
+        self, seen: Before, pool: Pool, rng: np.random.Generator, k: int, *, explore: bool
     ) -> dict[str, Any]:
         """The choice of `auto`."""
-        usual = usual_cosine(nearest)
-        candidates, near = with_proven(self.bank, vector, namespace, seen, nearest, exclude)
+        candidates, near, usual = pool
+        if not candidates:
+            return {"arm": "learned"}
         belief = seen.belief(candidates, usual)
         values = belief.values
         known = {
@@ -189,22 +178,6 @@ def build_policy(
     if name not in known:
         raise UsageError(f"the policy {name!r} is not available: use one of {', '.join(sorted(known))}")
     return Policy(*known[name], bank, outcomes, k, seed)
-
-
-def with_proven(
-    bank: CaseBank,
-    vector: Vector,
-    namespace: str,
-    seen: Before,
-    nearest: Sequence[Candidate],
-    exclude: Collection[str] = (),
-) -> tuple[list[Candidate], int]:
-    """The candidates of `auto`: the nearest cases, how many they are, and then some that did well."""
-    have = {candidate.case_id for candidate in nearest} | set(exclude)
-    proven = [case_id for case_id in seen.promising(PROVEN) if case_id not in have]
-    elsewhere = bank.look_up(vector, proven, namespace)
-    near = list(nearest[: CANDIDATES - len(elsewhere)])
-    return [*near, *elsewhere], len(near)
 
 
 def considered(candidates: Sequence[Candidate], values: QValues) -> list[tuple[str, float, float]]:

@@ -11,9 +11,10 @@ from memento.memory.advantage_q import AdvantageQ, Before
 from memento.memory.case_bank import Candidate
 from memento.memory.embeddings import unit
 from memento.memory.outcomes import Outcomes
-from memento.memory.policy import Policy, with_proven
+from memento.memory.policy import Policy
+from memento.memory.pool import Pool, pool_of
 from memento.memory.q_function import QValues
-from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE, usual_cosine
+from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE
 from memento.memory.slates import slates_of
 
 Vector = NDArray[np.float32]
@@ -68,13 +69,14 @@ def explain(
     """
     space = namespace or policy.bank.namespace
     vector = unit(policy.bank.checked_vector(task_vector))
-    nearest = [] if policy.name == "none" else policy.bank.search(vector, CANDIDATES, space, exclude)
     found = _Found(policy, space, {"nothing": 1.0}, [], None, np.zeros(0), np.zeros((0, 0)), 0)
-    if nearest and isinstance(policy.q_function, AdvantageQ):
+    if isinstance(policy.q_function, AdvantageQ):
         before = policy.q_function.before(space, policy.ledger.last_number(space) + 1, vector)
-        found = _by_advantage(policy, vector, space, before, nearest, exclude)
-    elif nearest:
-        found = _by_q(policy, vector, space, nearest)
+        pool = pool_of(policy.bank, vector, space, before, exclude)
+        found = _by_advantage(policy, space, before, pool) if pool.candidates else found
+    elif policy.name != "none":
+        nearest = policy.bank.search(vector, CANDIDATES, space, exclude)
+        found = _by_q(policy, vector, space, nearest) if nearest else found
     return found.told(policy.bank.withheld(vector, CANDIDATES, space))
 
 
@@ -140,16 +142,9 @@ class _Found:
         return "on probation" if candidate.probation else ""
 
 
-def _by_advantage(
-    policy: Policy,
-    vector: Vector,
-    namespace: str,
-    before: Before,
-    nearest: list[Candidate],
-    exclude: Collection[str],
-) -> _Found:
-    candidates, near = with_proven(policy.bank, vector, namespace, before, nearest, exclude)
-    believed = before.belief(candidates, usual_cosine(nearest))
+def _by_advantage(policy: Policy, namespace: str, before: Before, pool: Pool) -> _Found:
+    candidates, near, usual = pool
+    believed = before.belief(candidates, usual)
     slates = slates_of(candidates, near, believed, before.hyper, max(policy.k, 1))
     chances, shown = auto.chances(slates, before.state, np.random.default_rng(policy.seed))
     made_of = before.state.posterior.made_of(believed.belief, believed.features)

@@ -81,7 +81,7 @@ def test_cases_of_the_shared_namespace_are_found_beside_ones_own(layered: CaseBa
     ]
     assert (layered.count(), [case.id for case in layered.all()]) == (1, ["a1"])
     assert [case_id for case_id, _, status in layered.withheld(axis(2), 9)] == ["t3"]
-    assert {c.case_id for c in layered.look_up(axis(0), ["t2", "a1", "t3"])} == {"a1", "t2"}
+    assert {c.case_id for c in layered.search(axis(0), 1, also=["a1", "t3"])} == {"a1", "t1"}
 
 
 def test_ones_own_case_of_the_same_id_stands_over_the_shared_one(layered: CaseBank) -> None:

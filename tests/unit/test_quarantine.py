@@ -50,8 +50,7 @@ def status(bank: CaseBank, case_id: str) -> str:
 
 
 def on_probation(bank: CaseBank, case_id: str) -> bool:
-    (found,) = bank.look_up(axis(0), [case_id])
-    return found.probation
+    return next(found.probation for found in bank.search(axis(0), 9) if found.case_id == case_id)
 
 
 def add(bank: CaseBank, name: str) -> str:

@@ -1,5 +1,6 @@
 """The journal of cases: the part of the ledger that says what the case bank must hold."""
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -250,8 +251,9 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
 
 
 def live_ids(connection: Connection, namespace: str) -> set[str]:
-    # All at once: one after another SQLAlchemy takes five times as long.
-    return set(connection.execute(_live(namespace).with_only_columns(cases.c.id)).scalars().all())
+    # As one text: as 100,000 rows they take SQLAlchemy ten times as long.
+    query = _live(namespace).with_only_columns(func.json_group_array(cases.c.id))
+    return set(json.loads(connection.execute(query).scalar_one()))
 
 
 def settled_ids(connection: Connection, namespace: str) -> list[str]:

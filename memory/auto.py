@@ -104,11 +104,12 @@ def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
     if floor:
         stop = float(np.mean(draws.sizes[1:] == 0))
         return Choice("floor", [], [], FLOOR, stop, empty, empty, without)
-    places = [int(place) for place in draws.shown[0, : draws.sizes[0]]]
+    kind, shown = str(draws.kinds[0]), draws.shown[0, : draws.sizes[0]]
+    places = [int(place) for place in shown]
     propensities, stop_, slate = _propensities(draws.shown, draws.sizes, slates.k)
     same_arm = (draws.kinds == "similarity") == (draws.kinds[0] == "similarity")
     return Choice(
-        kind=str(draws.kinds[0]),
+        kind=kind,
         places=places,
         propensities=propensities,
         arm_propensity=(1.0 - FLOOR) * float(np.mean(same_arm)),
@@ -117,7 +118,7 @@ def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
         empty_propensity=empty,
         expected=without + draws.promised,
         spent=draws.cost,
-        gained=draws.promised - draws.best.instead(state, draws.shown[0, : draws.sizes[0]]),
+        gained=0.0 if kind == "nothing" else draws.promised - draws.best.instead(state, kind, shown),
     )
 
 
@@ -151,13 +152,13 @@ class _Best:
     near_promised: float
     near_value: float
 
-    def instead(self, state: State, shown: Places) -> float:
-        """What the better of nothing and the nearest cases would be worth instead of those shown. As far as
-        they are the same cases, what is promised of them is kept as it is of those.
+    def instead(self, state: State, kind: str, shown: Places) -> float:
+        """What the better of nothing and the nearest cases would be worth instead of those shown, a slate of
+        this kind. As far as they are the same cases, what is promised of them is kept as it is of those.
         """
         places, size = self.near.places[0], int(self.near.lengths[0])
         same = float(self.near.shares[0, size - 1] @ np.isin(places, shown))
-        alike = float(state.kept["learned"].worth(self.near_promised))
+        alike = float(state.kept[kind].worth(self.near_promised))
         return max(0.0, same * alike + (1.0 - same) * self.near_value)
 
 

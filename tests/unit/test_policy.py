@@ -316,6 +316,24 @@ def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> 
     assert all(draw.arm_propensity == FLOOR for draw in draws if draw.kind == "floor")
 
 
+def test_the_nearest_cases_gain_nothing_on_themselves(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.9, 0.8, 0.7, 0.6])
+    policy, seen = build_policy("auto", bank=quick_bank), 0
+    assert isinstance(policy.q_function, AdvantageQ)
+    for _ in range(60):
+        selection = policy.select(TASK)
+        if selection.arm == "similarity":
+            kept = policy.q_function.before(quick_bank.namespace, selection.number, TASK).state.kept
+            assert selection.expected is not None
+            assert selection.without is not None
+            promised = selection.expected - selection.without
+            worth = max(0.0, float(kept["similarity"].worth(promised)))
+            assert selection.gained == pytest.approx(promised - worth, abs=1e-9)
+            seen += 1
+        policy.record(selection, reward=0.5 + 0.1 * len(selection.cases))
+    assert seen
+
+
 @given(seed=st.integers(0, 1000), draws=st.integers(1, 30))
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_slates_propensity_is_that_of_its_slots(quick_bank: CaseBank, seed: int, draws: int) -> None:

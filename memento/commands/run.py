@@ -43,7 +43,7 @@ def run(
     k: Annotated[int | None, typer.Option("-k", help="At most so many cases are shown.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Solve a task, and remember how it went.
+    """Solve a task, and remember how it went. Before a call that MEMENTO_APPROVE names it asks.
 
     Example: memento run "What is 17% of 2340?" --reference 397.8
     """

@@ -9,10 +9,11 @@ and now and then others, to learn from.
    of each case: the largest of many noisy values is nearly always above nothing.
 3. While it is not clear from mean rewards alone whether cases help, a few more runs show nothing: all else is
    measured against b(s).
-4. A further, explored slate is drawn of all f(s,·) from the posterior (Thompson sampling). It is shown where
-   the draw says that it is better than the best known, and where its expected cost still fits into a fund: a
-   little that grows as the root of the number of runs, and a quarter of what the shown slates have been seen
-   to bring beyond chance. So exploring is paid for in advance (as conservative bandits do, Wu et al. 2016).
+4. A further, explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior
+   (Thompson sampling): of one among four, what comes says a sixteenth as much. It is shown where the draw
+   says that it is better than the best known, and where its expected cost still fits into a fund: a little
+   that grows as the root of the number of runs, and a quarter of what the shown slates have been seen to
+   bring beyond chance. So exploring is paid for in advance (as conservative bandits do, Wu et al. 2016).
 
 A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
 tools as one in it are preferred, the more the closer their tasks.
@@ -245,13 +246,13 @@ class _Draws:
         return self._state.kept[kind].drawn(promised, _PROMISE_DOUBT, self._rng)
 
     def _explored(self) -> tuple[Drawn, Places, Floats, NDArray[np.bool_]]:
-        """Slates of draws of all f(s,·), their sizes, their expected cost, and whether they are shown."""
+        """The best case of each draw of all f(s,·), alone, its expected cost, and whether it is shown."""
         slates, belief, best = self._slates, self._slates.belief, self.best
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = self._rng.standard_normal((1 + REDRAWS, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
         drawn = slates.drawn(scores)
-        sizes = self._sizes(drawn, np.broadcast_to(belief.mean, scores.shape), _CURIOSITY)
+        sizes = np.ones(len(scores), np.int64)
         worth = self._state.kept["explored"].worth(slates.promised(drawn, sizes))
         hoped = slates.promised(drawn, sizes, scores)
         value = max(best.value, 0.0)

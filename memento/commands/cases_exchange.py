@@ -18,6 +18,7 @@ from memento.commands.common import (
     reading,
     settings_for,
 )
+from memento.commands.stopping import heeded_interrupt
 from memento.errors import StoppedError
 
 if TYPE_CHECKING:
@@ -89,9 +90,15 @@ def _import(file: Path, settings: "Settings", total: int, *, strict: bool, quiet
         nonlocal done
         done = cases
         bar.at(done, total)
+        check_interrupt()
 
+    shown = None if quiet else total
     try:
-        with open_alone(settings) as bank, progress_bar("importing cases", None if quiet else total) as bar:
+        with (
+            heeded_interrupt() as check_interrupt,
+            open_alone(settings) as bank,
+            progress_bar("importing cases", shown) as bar,
+        ):
             return import_file(bank, file, strict=strict, progress=told)
     except KeyboardInterrupt:
         kept = f"the first {done:,} of {total:,} cases of {file} are in" if done else "no case is in yet"

@@ -1,0 +1,32 @@
+"""Ctrl-C that is heeded, whatever swallows it on the way."""
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+
+@contextmanager
+def heeded_interrupt() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt where Ctrl-C was pressed since. It is raised at once too,
+    but while a large library is being imported, a bare `except` of its may take it.
+    """
+    asked = threading.Event()
+
+    def check() -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+
+    def note(_signal: int, _frame: FrameType | None) -> None:
+        asked.set()
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield check  # signals come to the main thread
+        return
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield check
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -10,7 +10,7 @@ from types import FrameType
 @contextmanager
 def heeded_interrupt() -> Iterator[Callable[[], None]]:
     """Give a function that raises KeyboardInterrupt where Ctrl-C was pressed since. It is raised at once too,
-    but while a large library is being imported, a bare `except` of its may take it.
+    but what runs at that moment, an import or native code, may swallow it.
     """
     asked = threading.Event()
 

@@ -251,8 +251,8 @@ class _Draws:
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = self._rng.standard_normal((1 + REDRAWS, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
-        drawn = slates.drawn(scores)
-        sizes = np.ones(len(scores), np.int64)
+        drawn = slates.alone(scores)
+        sizes = drawn.lengths
         worth = self._state.kept["explored"].worth(slates.promised(drawn, sizes))
         hoped = slates.promised(drawn, sizes, scores)
         value = max(best.value, 0.0)

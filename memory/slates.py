@@ -81,6 +81,12 @@ class Slates:
                 bonus = np.maximum(bonus, self.agreement[best] * some[:, None])
         return self._told(picked)
 
+    def alone(self, scores: Floats) -> Drawn:
+        """The case of the greatest score, by itself, of each row of scores, shape (draws, candidates)."""
+        picked = np.full((len(scores), self.k), -1, np.int64)
+        picked[:, 0] = scores.argmax(axis=1)
+        return self._told(picked)
+
     def near(self) -> Drawn:
         """The slate of the K nearest, once."""
         order = np.arange(len(self.belief.mean), dtype=np.float64)

@@ -24,6 +24,7 @@ dilutes, is its posterior mean (Rasmussen and Williams 2006, eq. 2.30 and sectio
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -186,9 +187,8 @@ class Posterior:
         variance, hyper = _PRIOR_VARIANCE, self.hyper
         weighed = cases.features * variance[_SHOWN]
         prior = weighed @ cases.features.T + _alone(cases, hyper)
-        along = self._along(task, cases) + weighed @ self._design[:, _SHOWN].T
-        through = along.astype(np.float32) @ self._inverse
-        covariance = prior - through @ along.astype(np.float32).T
+        along = self._along(task, cases) + (weighed @ self._design[:, _SHOWN].T).astype(np.float32)
+        covariance = prior - (along @ self._inverse) @ along.T
         base = np.r_[1.0, parts]
         base_along = (base * variance[:_BASE]) @ self._design[:, :_BASE].T
         base_through = self._inverse @ base_along.astype(np.float32)
@@ -200,9 +200,9 @@ class Posterior:
             baseline=float(base @ self._weights[:_BASE]),
             baseline_variance=max(base_variance, 1e-6),
             variance=np.maximum(both, 1e-6),
-            common=self._covariance(_SHOWN),
+            common=self._common,
             company=float(self._weights[_COMPANY]),
-            company_std=float(np.sqrt(self._covariance(slice(_COMPANY, None))[0, 0])),
+            company_std=self._company_std,
         )
 
     def baselines(self) -> Floats:
@@ -215,7 +215,7 @@ class Posterior:
         near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
         pull = (self._alpha * trials.company(self.hyper.rho))[trials.slot_runs] * trials.slot_shares
         worth = pull * (own + family + (match + place) * near[trials.slot_runs])
-        codes, places = np.unique(trials.slots.codes, return_inverse=True)
+        codes, places = self._shown
         total = np.bincount(places, weights=worth, minlength=len(codes))
         best = np.argsort(-total, kind="stable")[:count]
         return codes[best[total[best] > 0]]
@@ -232,28 +232,41 @@ class Posterior:
         self._alpha = np.asarray(self._inverse @ surplus.astype(np.float32), np.float64)
         self._weights = _PRIOR_MEAN + _PRIOR_VARIANCE * (self._design.T @ self._alpha)
 
+    # What every task asks for alike, and a posterior that no task asks need not know.
+
+    @cached_property
+    def _shown(self) -> tuple[Codes, Codes]:
+        """The codes of the shown cases, each once, and the place there of each slot's."""
+        codes, places = np.unique(self.trials.slots.codes, return_inverse=True)
+        return codes, places
+
+    @cached_property
+    def _common(self) -> Floats:
+        return self._covariance(_SHOWN)
+
+    @cached_property
+    def _company_std(self) -> float:
+        return float(np.sqrt(self._covariance(slice(_COMPANY, None))[0, 0]))
+
     def _covariance(self, columns: slice) -> Floats:
         """Of those of the linear weights."""
         variance = _PRIOR_VARIANCE[columns]
         along = (self._design[:, columns] * variance).astype(np.float32)
         return np.asarray(np.diag(variance) - along.T @ (self._inverse @ along), np.float64)
 
-    def _along(self, task: Singles, cases: Cases) -> Floats:
-        """The covariance of g(s,c) with each trial, shape (cases, trials)."""
+    def _along(self, task: Singles, cases: Cases) -> Singles:
+        """The covariance of g(s,c) with each trial, shape (cases, trials); no case is there twice."""
         trials, slots = self.trials, self.trials.slots
-        along = np.zeros((len(cases.codes), len(trials)))
-        if not len(trials.slot_runs):
-            return along
         own, family, everywhere, match, place = np.asarray(self.hyper.variances, np.float32)
         near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
         there = near[trials.slot_runs]
-        terms = (family + match * there) * _alike(cases, slots, slice(None))
-        terms += (own + place * there) * (cases.codes[:, None] == slots.codes[None, :])
-        starts = np.flatnonzero(np.diff(trials.slot_runs, prepend=-1))
-        shown = trials.slot_runs[starts]
-        terms = np.add.reduceat(terms * trials.slot_shares.astype(np.float32), starts, axis=1)
-        along[:, shown] = (terms + everywhere * near[shown]) * trials.company(self.hyper.rho)[shown]
-        return along
+        terms = _alike(slots, cases)
+        terms *= (family + match * there)[:, None]
+        shown, which = _same(slots.codes, cases.codes)
+        terms[shown, which] += own + place * there[shown]
+        sums = trials.shares(np.arange(len(slots.codes)), len(slots.codes)) @ terms
+        sums += (everywhere * near * (trials.sizes > 0))[:, None]
+        return np.asarray(sums * trials.company(self.hyper.rho).astype(np.float32)[:, None]).T
 
     def _row(self, last: Trials, design: Floats) -> tuple[Singles, float]:
         """The covariance of one more trial with the others, and its own."""
@@ -273,7 +286,8 @@ class Terms:
     def __init__(self, trials: Trials) -> None:
         codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
         shares = trials.shares(columns, len(codes))
-        table = _alike(_at(trials.slots, first), trials.slots, first)
+        chosen = _at(trials.slots, first)
+        table = _alike(chosen, chosen)
         same = np.asarray((shares @ shares.T).todense(), np.float32)
         alike = np.asarray((shares @ (shares @ table).T).T, np.float32)
         near = np.exp((trials.tasks @ trials.tasks.T - 1.0) / _TASK_WIDTH).astype(np.float32)
@@ -348,16 +362,27 @@ def _gram(terms: Terms, design: Floats, trials: Trials, hyper: Hyper) -> Floats:
 def _alone(cases: Cases, hyper: Hyper) -> Floats:
     """The prior covariance of g for cases on one and the same task, shape (cases, cases)."""
     own, family, everywhere, match, place = hyper.variances
-    alike = _alike(cases, cases, np.arange(len(cases.codes)))
+    alike = _alike(cases, cases)
     same = cases.codes[:, None] == cases.codes[None, :]
     return np.asarray((own + place) * same + (family + match) * alike + everywhere)
 
 
-def _alike(cases: Cases, others: Cases, chosen: Codes | slice) -> Singles:
-    """k(c,c') between the cases and the chosen others, shape (cases, chosen)."""
-    alike = np.exp((cases.directions @ others.directions[chosen].T - 1.0) / _CASE_WIDTH)
-    alike[cases.did[:, None] != others.did[chosen][None, :]] = 0.0
-    return np.asarray(alike, np.float32)
+def _alike(cases: Cases, others: Cases) -> Singles:
+    """k(c,c') between the cases and the others, shape (cases, others)."""
+    alike = cases.directions @ others.directions.T
+    alike -= np.float32(1.0)
+    alike /= np.float32(_CASE_WIDTH)
+    np.exp(alike, out=alike)
+    alike *= cases.did[:, None] == others.did
+    return alike
+
+
+def _same(codes: Codes, others: Codes) -> tuple[Codes, Codes]:
+    """The places of those codes that are among the others, which are all different, and where there."""
+    order = np.argsort(others)
+    where = order[np.searchsorted(others, codes, sorter=order) % max(len(others), 1)]
+    found = np.flatnonzero(codes == others[where])
+    return found, where[found]
 
 
 def _at(cases: Cases, places: Codes | Sequence[int]) -> Cases:

@@ -3,11 +3,23 @@
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import BindParameter, Connection, Select, bindparam, delete, func, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    String,
+    bindparam,
+    delete,
+    func,
+    select,
+    type_coerce,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
@@ -182,8 +194,8 @@ def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dic
 def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Looks]:
     """What a choice needs of those of the ids that are there."""
     return {
-        case_id: Looks(status, np.frombuffer(vector, dtype=np.float32), outcome, tuple(tools), bool(new))
-        for case_id, status, vector, outcome, tools, new in connection.execute(
+        case_id: Looks(status, np.frombuffer(vector, dtype=np.float32), outcome, _tools(tools), bool(new))
+        for case_id, status, vector, outcome, new, tools in connection.execute(
             _LOOKS, {"namespace": namespace, "ids": ids}
         ).all()
     }
@@ -307,6 +319,12 @@ def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -
     connection.execute(update(cases).where(*these).values(in_bank=True))
 
 
+@lru_cache(maxsize=10_000)
+def _tools(text: str) -> tuple[str, ...]:
+    """Those of a case, from the JSON that the column has."""
+    return tuple(json.loads(text))
+
+
 def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
     return select(cases).where(cases.c.namespace == namespace, ~cases.c.deleted)
 
@@ -314,8 +332,9 @@ def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
 # What every choice asks is built once: to build it takes SQLAlchemy longer than SQLite takes to answer.
 _DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
 _THESE = _live(bindparam("namespace")).where(among(cases.c.id, "ids"))
-_LOOKS = _THESE.with_only_columns(
-    *(cases.c[name] for name in ("id", "status", "vector", "outcome", "tools", "probation"))
+_LOOKS: Select[Any] = _THESE.with_only_columns(
+    *(cases.c[name] for name in ("id", "status", "vector", "outcome", "probation")),
+    type_coerce(cases.c.tools, String),
 )
 _MARKS = _THESE.with_only_columns(
     cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation

@@ -182,10 +182,9 @@ def build_policy(
 
 def considered(candidates: Sequence[Candidate], values: QValues) -> list[tuple[str, float, float]]:
     """(case id, similarity, Q) of the candidates."""
-    return [
-        (c.case_id, round(c.similarity, 6), round(float(q), 6))
-        for c, q in zip(candidates, values.q, strict=True)
-    ]
+    similarities = np.round([candidate.similarity for candidate in candidates], 6).tolist()
+    ids = [candidate.case_id for candidate in candidates]
+    return list(zip(ids, similarities, np.round(values.q, 6).tolist(), strict=True))
 
 
 def _generator(seed: int, namespace: str, number: int) -> np.random.Generator:

@@ -66,13 +66,10 @@ class Slates:
         draws, count = scores.shape
         rows = np.arange(draws)
         open_ = np.ones((draws, count), dtype=bool)
-        worth = scores.copy()
         picked = np.full((draws, self.k), -1, np.int64)
         bonus = np.zeros((draws, count)) if self.agreement.any() else None
         for rank in range(min(self.k, count)):
-            if bonus is not None:
-                worth = scores + bonus
-            worth[~open_] = -np.inf
+            worth = np.where(open_, scores if bonus is None else scores + bonus, -np.inf)
             best = worth.argmax(axis=1)
             some = np.isfinite(worth[rows, best])
             picked[some, rank] = best[some]
@@ -85,7 +82,9 @@ class Slates:
         """The case of the greatest score, by itself, of each row of scores, shape (draws, candidates)."""
         picked = np.full((len(scores), self.k), -1, np.int64)
         picked[:, 0] = scores.argmax(axis=1)
-        return self._told(picked)
+        shares = np.zeros((len(scores), self.k, self.k))
+        shares[:, :, 0] = 1.0
+        return Drawn(picked, shares, np.zeros((len(scores), self.k)))
 
     def near(self) -> Drawn:
         """The slate of the K nearest, once."""

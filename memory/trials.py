@@ -8,7 +8,7 @@ after another, so that the same runs give the same figures to the last bit.
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -109,6 +109,7 @@ class Fold:
         self._since: int | None = None
         self._block: tuple[tuple[int, ...], Posterior, bool] | None = None
         self._last: tuple[tuple[int, ...], Posterior] | None = None
+        self._state: tuple[tuple[int, ...], State] | None = None
         self._lock = threading.Lock()
 
     def at(self, number: int) -> State:
@@ -117,22 +118,28 @@ class Fold:
             start, block = window(number)
             self._refresh(start)
             rows = [self._rows[key] for key in sorted(self._rows) if start < key[0] < number]
-            taught = [row for row in rows if row.reward is not None]
-            posterior = self._posterior(taught, start, block)
-            trials = posterior.trials
-            accounts = _accounts(rows, posterior)
-            known = {kind: kept(kind, accounts) for kind in KINDS}
-            return State(
-                number=number,
-                start=start,
-                posterior=posterior,
-                outcomes=len(taught),
-                kept=known,
-                spent=cost_of_exploring(accounts, known["explored"]),
-                gained=credible_gain(accounts),
-                doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
-                names=self._names,
-            )
+            signature = (start, block, self._revision, len(rows))
+            if self._state is None or self._state[0] != signature:
+                self._state = signature, self._learned(rows, number, start, block)
+            return replace(self._state[1], number=number)
+
+    def _learned(self, rows: list[Run], number: int, start: int, block: int) -> State:
+        taught = [row for row in rows if row.reward is not None]
+        posterior = self._posterior(taught, start, block)
+        trials = posterior.trials
+        accounts = _accounts(rows, posterior)
+        known = {kind: kept(kind, accounts) for kind in KINDS}
+        return State(
+            number=number,
+            start=start,
+            posterior=posterior,
+            outcomes=len(taught),
+            kept=known,
+            spent=cost_of_exploring(accounts, known["explored"]),
+            gained=credible_gain(accounts),
+            doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
+            names=self._names,
+        )
 
     def _refresh(self, start: int) -> None:
         if self._since is None or start < self._since:
@@ -270,6 +277,8 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
     asked = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
         found = connection.execute(_CHANGED, asked).all()
+        if not found:
+            return []
         ids = [row.run_id for row in found]
         rewards = counting_rewards(connection, ids)
         slots: dict[str, list[Slot]] = {}

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Believed:
-    """What is believed of some candidates on one task: φ, shape (candidates, 4), and what each did."""
+    """What is believed of some candidates on one task: φ, shape (candidates, 5), and what each did."""
 
     belief: Belief
     features: Floats
@@ -52,8 +52,9 @@ class Before:
         similarities = np.asarray([candidate.similarity for candidate in candidates], np.float64)
         doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
         match = np.asarray(looks @ self.direction, np.float64)
-        phi = features(similarities, usual, match, doubts)
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
+        hubness = np.asarray([self.state.hubs.hubness(int(case)) for case in codes], np.float64)
+        phi = features(similarities - usual, match, doubts, hubness)
         did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
         posterior = self.state.posterior
         belief = posterior.belief(self.direction, self.parts, Cases(codes, did, looks, phi))

@@ -2,18 +2,21 @@
 and now and then others, to learn from.
 
 1. The floor: with probability .03 nothing is shown, for ever.
-2. Three options compete: nothing (worth 0), the K nearest cases, and the learned slate, the cases with the
+2. Four options compete: nothing (worth 0), the K nearest cases, the learned slate, the cases with the
    greatest f(s,c), as many as have the greatest value (1 + ρ(m−1))·Σ share·f + κ·further, of the shares that
-   are expected (memory/following.py). The slates' values are drawn from what is not known of b(s), of all
-   cases at large (w) and of how far slates of their kind keep what is promised (memory/promises.py), and not
-   of each case: the largest of many noisy values is nearly always above nothing.
-3. While it is not clear from mean rewards alone whether cases help, a few more runs show nothing: all else is
-   measured against b(s).
-4. A further, explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior
-   (Thompson sampling): of one among four, what comes says a sixteenth as much. It is shown where the draw
-   says that it is better than the best known, and where its expected cost still fits into a fund: a little
-   that grows as the root of the number of runs, and a quarter of what the shown slates have been seen to
-   bring beyond chance. So exploring is paid for in advance (as conservative bandits do, Wu et al. 2016).
+   are expected (memory/following.py), and an explored case (4). The slates' values are drawn from what is not
+   known of b(s), of all cases at large (w) and of how far slates of their kind keep what is promised
+   (memory/promises.py), and not of each case: the largest of many noisy values is nearly always above
+   nothing.
+3. While it is not clear from mean rewards alone whether cases help, more runs show nothing: all else is
+   measured against b(s), and a few unlucky runs without cases would make whatever is shown look good.
+4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
+   sampling, with a third of the deviation: of many more cases than there are runs, one that did well is worth
+   another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a sixteenth as
+   much. Where the record of exploring does not make it the best option, it is shown where the draw says that
+   it is better than the best known, and where its expected cost still fits into a fund: a little that grows
+   as the root of the number of runs, and a quarter of what the shown slates have been seen to bring beyond
+   chance. So what exploring costs is paid for in advance (as conservative bandits do, Wu et al. 2016).
 
 A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
 tools as one in it are preferred, the more the closer their tasks.
@@ -37,7 +40,7 @@ Places = NDArray[np.int64]
 
 REDRAWS = 128
 """How often a choice is drawn again to learn how probable it was."""
-_CURIOSITY = 0.7  # of the posterior's standard deviation, when exploring
+_CURIOSITY = 0.3  # of the posterior's standard deviation, when exploring
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
@@ -47,7 +50,7 @@ _RANDOM_SIZE = 0.05  # share of learned slates whose size is drawn, so that ρ a
 _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would teach little for what it costs
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
-_WITHOUT = 0.08  # of runs show nothing, times how likely it is that cases do not help
+_WITHOUT = 0.2  # of runs show nothing, times how likely it is that cases do not help
 _FUND, _FUND_GROWTH, _FROM_GAINS = 0.5, 0.08, 0.25
 
 
@@ -196,17 +199,21 @@ class _Draws:
         common = np.linalg.cholesky(slates.belief.common + 1e-9 * np.eye(slates.belief.common.shape[0]))
         moved = (rng.standard_normal((count, len(common))) @ common.T) @ slates.features.T
         learned, learned_sizes = self._ranked(moved)
+        tried, tried_sizes, cost, paid = self._explored()
         options = {
             "similarity": self._value("similarity", near, near.lengths, moved),
             "learned": self._value("learned", learned, learned_sizes, moved),
+            "explored": self._value("explored", tried, tried_sizes, moved),
         }
         doubt = _BASELINE_DOUBT * (1.0 - state.doubt)
         without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
         nearest = options["similarity"] >= options["learned"]
-        some = np.maximum(options["similarity"], options["learned"]) > without
-        tried, tried_sizes, cost, tries = self._explored()
+        known = np.maximum(options["similarity"], options["learned"])
         # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
-        some &= rng.random(count) >= _WITHOUT * state.doubt
+        shows = rng.random(count) >= _WITHOUT * state.doubt
+        some = (known > without) & shows
+        best = (options["explored"] > np.maximum(known, without)) & shows
+        tries = best | paid
         self.kinds = np.where(
             tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing")
         )
@@ -214,7 +221,7 @@ class _Draws:
         self.shown = np.where(tries[:, None], tried.places, rows)
         held = np.where(some, np.where(nearest, near.lengths, learned_sizes), 0)
         self.sizes = np.where(tries, tried_sizes, held)
-        self.cost = float(cost[0]) if tries[0] else 0.0
+        self.cost = 0.0 if best[0] or not tries[0] else float(cost[0])
         drawn = {"explored": tried, "similarity": near, "learned": learned}.get(str(self.kinds[0]))
         self.promised = 0.0 if drawn is None else float(slates.promised(drawn.first, self.sizes[:1])[0])
 
@@ -246,7 +253,7 @@ class _Draws:
         return self._state.kept[kind].drawn(promised, _PROMISE_DOUBT, self._rng)
 
     def _explored(self) -> tuple[Drawn, Places, Floats, NDArray[np.bool_]]:
-        """The best case of each draw of all f(s,·), alone, its expected cost, and whether it is shown."""
+        """The best case of each draw of all f(s,·), alone, its expected cost, and whether that is paid."""
         slates, belief, best = self._slates, self._slates.belief, self.best
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = self._rng.standard_normal((1 + REDRAWS, len(belief.mean)))

@@ -23,7 +23,7 @@ from memento.memory.advantage import NOISE
 Floats = NDArray[np.float64]
 
 KINDS = ("similarity", "learned", "explored")
-_PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (-0.03, 1.0)}
+_PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (-0.09, 0.6)}
 _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.1, 0.4)}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ from memento.memory import credit
 from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Hyper, Posterior, Trials, fitted
 from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.database import among
+from memento.memory.hubs import NEAREST, Hubs, hubs_among
 from memento.memory.ledger import Ledger
 from memento.memory.promises import (
     KINDS,
@@ -76,6 +77,7 @@ class Run:
     reward: float | None
     weight: float
     account: Account | None
+    nearest: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,15 @@ class State:
     gained: float
     doubt: float
     names: dict[int, str]
+    hubs: Hubs
+
+
+class _Block(NamedTuple):
+    """The runs that are taken at once: which they are, what they teach, and whether citations are doubted."""
+
+    signature: tuple[int, ...]
+    posterior: Posterior
+    guarded: bool
 
 
 class Fold:
@@ -107,7 +118,7 @@ class Fold:
         self._names: dict[int, str] = {}
         self._revision = 0
         self._since: int | None = None
-        self._block: tuple[tuple[int, ...], Posterior, bool] | None = None
+        self._block: _Block | None = None
         self._last: tuple[tuple[int, ...], Posterior] | None = None
         self._state: tuple[tuple[int, ...], State] | None = None
         self._lock = threading.Lock()
@@ -125,7 +136,8 @@ class Fold:
 
     def _learned(self, rows: list[Run], number: int, start: int, block: int) -> State:
         taught = [row for row in rows if row.reward is not None]
-        posterior = self._posterior(taught, start, block)
+        hubs = hubs_among(row.nearest for row in rows if row.number <= block)
+        posterior = self._posterior(taught, start, block, hubs)
         trials = posterior.trials
         accounts = _accounts(rows, posterior)
         known = {kind: kept(kind, accounts) for kind in KINDS}
@@ -139,6 +151,7 @@ class Fold:
             gained=credible_gain(accounts),
             doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
             names=self._names,
+            hubs=hubs,
         )
 
     def _refresh(self, start: int) -> None:
@@ -152,29 +165,28 @@ class Fold:
             self._since = start
             self._rows = {key: row for key, row in self._rows.items() if key[0] > start}
 
-    def _posterior(self, taught: list[Run], start: int, block: int) -> Posterior:
+    def _posterior(self, taught: list[Run], start: int, block: int, hubs: Hubs) -> Posterior:
         settled = [row for row in taught if row.number <= block]
-        base = self._settled(settled, start, block)
-        guarded = base[2]
+        base = self._settled(settled, start, block, hubs)
         signature = (start, block, *(row.revision for row in taught))
         if self._last is not None and self._last[0] == signature:
             return self._last[1]
-        posterior, done = base[1], len(settled)
+        posterior, done = base.posterior, len(settled)
         if self._last is not None and self._last[0] == signature[: len(self._last[0])]:
             posterior, done = self._last[1], len(self._last[0]) - 2
         for row in taught[done:]:
-            posterior = posterior.followed_by(trials_of([row], guarded=guarded))
+            posterior = posterior.followed_by(trials_of([row], hubs, guarded=base.guarded))
         self._last = signature, posterior
         return posterior
 
-    def _settled(self, settled: list[Run], start: int, block: int) -> tuple[tuple[int, ...], Posterior, bool]:
+    def _settled(self, settled: list[Run], start: int, block: int, hubs: Hubs) -> "_Block":
         signature = (start, block, *(row.revision for row in settled))
-        if self._block is None or self._block[0] != signature:
+        if self._block is None or self._block.signature != signature:
             fitting = [row for row in settled if row.number <= fitted_at(block)][-_FITTED_ON:]
             guarded = citations_follow_success(settled)
-            hyper = fitted(trials_of(fitting, guarded=guarded)) if fitting else Hyper()
-            trials = trials_of(settled, guarded=guarded)
-            self._block = signature, Posterior(trials, hyper), guarded
+            hyper = fitted(trials_of(fitting, hubs, guarded=guarded)) if fitting else Hyper()
+            trials = trials_of(settled, hubs, guarded=guarded)
+            self._block = _Block(signature, Posterior(trials, hyper), guarded)
             self._last = None
         return self._block
 
@@ -219,7 +231,7 @@ def citations_follow_success(rows: Sequence[Run]) -> bool:
     return max(rates) > _GUARD_RATIO * min(rates)
 
 
-def trials_of(rows: Sequence[Run], *, guarded: bool) -> Trials:
+def trials_of(rows: Sequence[Run], hubs: Hubs, *, guarded: bool) -> Trials:
     """The runs, all with a reward, as trials."""
     dimensions = rows[0].vector.size if rows else COMPONENTS
     vectors = np.stack([row.vector for row in rows]) if rows else np.zeros((0, dimensions), np.float32)
@@ -239,7 +251,7 @@ def trials_of(rows: Sequence[Run], *, guarded: bool) -> Trials:
         sizes=np.asarray([len(row.slots) for row in rows], np.int64),
         rewards=np.asarray([row.reward for row in rows], np.float64),
         weights=np.asarray([row.weight for row in rows], np.float64),
-        slots=_cases(slots),
+        slots=_cases(slots, hubs),
         slot_runs=np.asarray(places, np.int64),
         slot_shares=np.asarray(shares, np.float64),
     )
@@ -251,12 +263,12 @@ def code(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 if text else 0
 
 
-def features(similarities: Floats, usual: float, match: Floats, doubts: Floats) -> Floats:
-    """φ, shape (cases, 4)."""
-    return np.stack([np.ones(len(match)), similarities - usual, match, doubts], axis=1)
+def features(deviations: Floats, match: Floats, doubts: Floats, hubness: Floats) -> Floats:
+    """φ, shape (cases, 5)."""
+    return np.stack([np.ones(len(match)), deviations, match, doubts, hubness], axis=1)
 
 
-def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
+def _cases(slots: Sequence[tuple[Slot, float, Vector]], hubs: Hubs) -> Cases:
     nowhere = np.zeros(COMPONENTS, np.float16)
     looks = [nowhere if s.direction is None else np.frombuffer(s.direction, np.float16) for s, _, _ in slots]
     directions = np.asarray(looks, np.float32).reshape(-1, COMPONENTS)
@@ -264,11 +276,13 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]]) -> Cases:
     deviations = np.asarray([slot.similarity - usual for slot, usual, _ in slots], np.float64)
     doubts = np.asarray([slot.doubt or 0.0 for slot, _, _ in slots], np.float64)
     match = np.einsum("ij,ij->i", directions, tasks)
+    codes = [code(slot.case_id) for slot, _, _ in slots]
+    hubness = np.asarray([hubs.hubness(case) for case in codes], np.float64)
     return Cases(
-        codes=np.asarray([code(slot.case_id) for slot, _, _ in slots], np.int64),
+        codes=np.asarray(codes, np.int64),
         did=np.asarray([code(slot.did) for slot, _, _ in slots], np.int64),
         directions=directions,
-        features=features(deviations, 0.0, match, doubts).reshape(-1, FEATURES),
+        features=features(deviations, match, doubts, hubness).reshape(-1, FEATURES),
     )
 
 
@@ -299,7 +313,13 @@ def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -
         reward=reward,
         weight=weight,
         account=_account(row, reward, weight) if slots else None,
+        nearest=_nearest(row.candidates),
     )
+
+
+def _nearest(candidates: Sequence[tuple[str, float, float]]) -> tuple[int, ...]:
+    """The codes of the nearest of the candidates (case id, cosine, Q)."""
+    return tuple(code(case_id) for case_id, *_ in sorted(candidates, key=lambda one: -one[1])[:NEAREST])
 
 
 def _account(row: Any, reward: float | None, weight: float) -> Account | None:
@@ -329,6 +349,7 @@ _RUN_COLUMNS = (
     "gained",
     "usual_cosine",
     "use_is",
+    "candidates",
 )
 _SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")
 _CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(

@@ -23,7 +23,7 @@ class Hubs:
     usual: float
 
     def hubness(self, code: int) -> float:
-        """log(1 + N_8) of a case, less what that is on average for one of the nearest, but at least -1: a case
+        """log(1 + N_8) of a case, less what that is on average for one of the nearest, at least -1: a case
         that was never near is no better for that.
         """
         return max(-1.0, math.log1p(self.counts.get(code, 0)) - self.usual)

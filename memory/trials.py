@@ -136,7 +136,7 @@ class Fold:
 
     def _learned(self, rows: list[Run], number: int, start: int, block: int) -> State:
         taught = [row for row in rows if row.reward is not None]
-        hubs = hubs_among(row.nearest for row in rows if row.number <= block)
+        hubs = hubs_among(row.nearest for row in taught if row.number <= block)
         posterior = self._posterior(taught, start, block, hubs)
         trials = posterior.trials
         accounts = _accounts(rows, posterior)

@@ -334,6 +334,19 @@ def test_the_nearest_cases_gain_nothing_on_themselves(quick_bank: CaseBank) -> N
     assert seen
 
 
+def test_exploring_that_does_best_costs_the_fund_nothing(quick_bank: CaseBank) -> None:
+    fill(quick_bank, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    policy, late = build_policy("auto", bank=quick_bank), []
+    for number in range(150):
+        selection = policy.select(TASK)
+        policy.record(selection, reward=0.9 if selection.explored else 0.2)
+        late += [selection] if number >= 100 else []
+    explored = [selection for selection in late if selection.explored]
+    assert len(explored) > len(late) / 2
+    assert all(len(selection.cases) == 1 for selection in explored)
+    assert sum(selection.spent == 0 for selection in explored) > len(explored) / 2
+
+
 @given(seed=st.integers(0, 1000), draws=st.integers(1, 30))
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_slates_propensity_is_that_of_its_slots(quick_bank: CaseBank, seed: int, draws: int) -> None:

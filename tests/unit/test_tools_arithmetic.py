@@ -174,7 +174,7 @@ def test_refused_quickly_and_clearly(expression: str) -> None:
     start = time.perf_counter()
     with pytest.raises(ToolException) as refused:
         calculate(expression)
-    assert time.perf_counter() - start < 1
+    assert time.perf_counter() - start < arithmetic.SECONDS / 2  # not by running out of time
     assert str(refused.value).startswith("calculate: ")
     assert len(str(refused.value)) < 600
 

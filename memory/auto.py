@@ -13,7 +13,8 @@ and now and then others, to learn from.
 4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
    sampling, with a third of the deviation: of many more cases than there are runs, one that did well is worth
    another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a sixteenth as
-   much. Where the record of exploring does not make it the best option, it is shown where the draw says that
+   much. It competes by the record of exploring where nothing is known of what cases did: where they tell,
+   several keep a planner to the form and one alone costs most. Else it is shown where the draw says that
    it is better than the best known, and where its expected cost still fits into a fund: a little that grows
    as the root of the number of runs, and a quarter of what the shown slates have been seen to bring beyond
    chance. So what exploring costs is paid for in advance (as conservative bandits do, Wu et al. 2016).
@@ -212,7 +213,9 @@ class _Draws:
         # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
         shows = rng.random(count) >= _WITHOUT * state.doubt
         some = (known > without) & shows
-        best = (options["explored"] > np.maximum(known, without)) & shows
+        # Cases that tell what they did keep a planner to the form together (κ): one alone is left to the fund.
+        alone = not slates.did.any()
+        best = (options["explored"] > np.maximum(known, without)) & shows & alone
         tries = best | paid
         self.kinds = np.where(
             tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing")

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from memento.memory import CaseBank, Ledger, Policy, Selection, auto, build_policy, credit, soft
+from memento.memory import Case, CaseBank, Ledger, Policy, Selection, auto, build_policy, credit, soft
 from memento.memory.advantage_q import AdvantageQ
 from memento.memory.errors import UsageError
 from memento.memory.q_function import QValues
@@ -335,7 +335,8 @@ def test_the_nearest_cases_gain_nothing_on_themselves(quick_bank: CaseBank) -> N
 
 
 def test_exploring_that_does_best_costs_the_fund_nothing(quick_bank: CaseBank) -> None:
-    fill(quick_bank, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
+    tasks = [Case.from_demonstration(task=f"task {number}") for number in range(6)]
+    quick_bank.add_many(tasks, [at_cosine(0.9 - number / 10, 1 + number) for number in range(6)])
     policy, late = build_policy("auto", bank=quick_bank), []
     for number in range(150):
         selection = policy.select(TASK)

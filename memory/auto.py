@@ -213,7 +213,7 @@ class _Draws:
         # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
         shows = rng.random(count) >= _WITHOUT * state.doubt
         some = (known > without) & shows
-        # Cases that tell what they did keep a planner to the form together (κ): one alone is left to the fund.
+        # Cases that tell what they did keep a planner to the form together (κ): one alone is for the fund.
         alone = not slates.did.any()
         best = (options["explored"] > np.maximum(known, without)) & shows & alone
         tries = best | paid

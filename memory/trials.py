@@ -85,7 +85,7 @@ class State:
     """All that was learned before run `number` from those after run `start`. `kept` says how far each kind of
     slate kept what was promised; `spent` what exploring cost, and `gained` what the shown slates brought
     beyond the better of nothing and the nearest cases, as far as that is beyond chance; `doubt` how likely
-    it is that cases do not help.
+    it is that cases do not help; `hubs` how often each case was among the nearest.
     """
 
     number: int
@@ -101,11 +101,14 @@ class State:
 
 
 class _Block(NamedTuple):
-    """The runs that are taken at once: which they are, what they teach, and whether citations are doubted."""
+    """The runs that are taken at once: which they are, what they teach, whether citations are doubted, and
+    the hubs among their tasks' cases.
+    """
 
     signature: tuple[int, ...]
     posterior: Posterior
     guarded: bool
+    hubs: Hubs
 
 
 class Fold:
@@ -136,8 +139,8 @@ class Fold:
 
     def _learned(self, rows: list[Run], number: int, start: int, block: int) -> State:
         taught = [row for row in rows if row.reward is not None]
-        hubs = hubs_among(row.nearest for row in taught if row.number <= block)
-        posterior = self._posterior(taught, start, block, hubs)
+        base = self._settled([row for row in taught if row.number <= block], start, block)
+        posterior = self._posterior(taught, base)
         trials = posterior.trials
         accounts = _accounts(rows, posterior)
         known = {kind: kept(kind, accounts) for kind in KINDS}
@@ -151,7 +154,7 @@ class Fold:
             gained=credible_gain(accounts),
             doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
             names=self._names,
-            hubs=hubs,
+            hubs=base.hubs,
         )
 
     def _refresh(self, start: int) -> None:
@@ -165,28 +168,26 @@ class Fold:
             self._since = start
             self._rows = {key: row for key, row in self._rows.items() if key[0] > start}
 
-    def _posterior(self, taught: list[Run], start: int, block: int, hubs: Hubs) -> Posterior:
-        settled = [row for row in taught if row.number <= block]
-        base = self._settled(settled, start, block, hubs)
-        signature = (start, block, *(row.revision for row in taught))
+    def _posterior(self, taught: list[Run], base: _Block) -> Posterior:
+        signature = (*base.signature[:2], *(row.revision for row in taught))
         if self._last is not None and self._last[0] == signature:
             return self._last[1]
-        posterior, done = base.posterior, len(settled)
+        posterior, done = base.posterior, len(base.posterior.trials)
         if self._last is not None and self._last[0] == signature[: len(self._last[0])]:
             posterior, done = self._last[1], len(self._last[0]) - 2
         for row in taught[done:]:
-            posterior = posterior.followed_by(trials_of([row], hubs, guarded=base.guarded))
+            posterior = posterior.followed_by(trials_of([row], base.hubs, guarded=base.guarded))
         self._last = signature, posterior
         return posterior
 
-    def _settled(self, settled: list[Run], start: int, block: int, hubs: Hubs) -> "_Block":
+    def _settled(self, settled: list[Run], start: int, block: int) -> _Block:
         signature = (start, block, *(row.revision for row in settled))
         if self._block is None or self._block.signature != signature:
             fitting = [row for row in settled if row.number <= fitted_at(block)][-_FITTED_ON:]
-            guarded = citations_follow_success(settled)
+            guarded, hubs = citations_follow_success(settled), hubs_among(row.nearest for row in settled)
             hyper = fitted(trials_of(fitting, hubs, guarded=guarded)) if fitting else Hyper()
             trials = trials_of(settled, hubs, guarded=guarded)
-            self._block = _Block(signature, Posterior(trials, hyper), guarded)
+            self._block = _Block(signature, Posterior(trials, hyper), guarded, hubs)
             self._last = None
         return self._block
 

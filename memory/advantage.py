@@ -5,7 +5,8 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
     r = b(s) + (1 + ρ(m−1)) Σ_j a_j f(s,c_j) + κ·further + ε,   Var ε = .21 / weight of the reward
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
-    f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c, hubness of c]
+    f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c, hubness of c,
+             record of c], the record being how earlier runs ended that showed c (memory/earlier.py)
     κ      what a further case adds that tells what was done, whatever it is: a planner that sees how several
            tasks were carried out keeps more surely to the form. further counts those after the first
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
+from memento.memory.components import COMPONENTS
 from memento.memory.following import USUAL_SHARPNESS, sharpness
 
 Floats = NDArray[np.float64]
@@ -39,14 +41,14 @@ Singles = NDArray[np.float32]
 Codes = NDArray[np.int64]
 
 TASK_PARTS = 24
-FEATURES = 5
+FEATURES = 6
 NOISE = 0.21
 _TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
 _BASE = 1 + TASK_PARTS
 _SHOWN = slice(_BASE, _BASE + FEATURES)
 _COMPANY = _BASE + FEATURES
-_PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.08]
-_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.08] ** 2
+_PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.08]
+_PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.08] ** 2
 _RHO_MEAN, _RHO_STD = 0.1, 0.3
 _RHO_LEAST, _RHO_MOST = -0.1, 1.4
 _RHO_STEP = 0.15
@@ -70,13 +72,19 @@ class Hyper:
 @dataclass(frozen=True)
 class Cases:
     """Cases as the model sees them. `codes` tells one from another and `did` what they did, shape (cases,);
-    `directions` has shape (cases, 48), `features` (cases, 5): φ for the task in question.
+    `directions` has shape (cases, 48), `features` (cases, 6): φ for the task in question.
     """
 
     codes: Codes
     did: Codes
     directions: Singles
     features: Floats
+
+    @classmethod
+    def none(cls) -> Self:
+        """No cases at all."""
+        codes, looks = np.zeros(0, np.int64), np.zeros((0, COMPONENTS), np.float32)
+        return cls(codes, codes, looks, np.zeros((0, FEATURES)))
 
 
 @dataclass(frozen=True)
@@ -121,7 +129,7 @@ class Trials:
         return np.asarray(1.0 + rho * np.maximum(self.sizes - 1, 0))
 
     def design(self, rho: float) -> Floats:
-        """The regressors of the linear part, shape (runs, 31)."""
+        """The regressors of the linear part, shape (runs, 32)."""
         ones = np.ones((len(self), 1))
         shown = np.zeros((len(self), FEATURES))
         np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)
@@ -137,7 +145,7 @@ class Trials:
 class Belief:
     """What is believed of some cases on one task, in units of reward. `mean` of f has shape (cases,), its
     covariance (cases, cases); `baseline` is b(s); `variance` that of b(s) + f(s,c), shape (cases,);
-    `common` the covariance of w, shape (5, 5), which all cases share; `company` is κ.
+    `common` the covariance of w, shape (6, 6), which all cases share; `company` is κ.
     """
 
     mean: Floats
@@ -207,7 +215,11 @@ class Posterior:
 
     def baselines(self) -> Floats:
         """b(s) of the trials, shape (trials,)."""
-        return np.asarray(self._design[:, :_BASE] @ self._weights[:_BASE])
+        return self.baseline_of(self.trials.parts)
+
+    def baseline_of(self, parts: Floats) -> Floats:
+        """b(s) of tasks with these components, which have shape (tasks, 24); shape (tasks,)."""
+        return np.asarray(self._weights[0] + parts @ self._weights[1:_BASE])
 
     def promising(self, task: Singles, count: int) -> Codes:
         """The codes of at most so many shown cases that did best, on tasks like this one above all."""
@@ -221,8 +233,8 @@ class Posterior:
         return codes[best[total[best] > 0]]
 
     def made_of(self, belief: Belief, features: Floats) -> Floats:
-        """What the mean of f is made of: the five linear terms and what outcomes say beyond them, shape
-        (cases, 6).
+        """What the mean of f is made of: the six linear terms and what outcomes say beyond them, shape
+        (cases, 7).
         """
         linear = features * self._weights[_SHOWN]
         return np.column_stack([linear, belief.mean - linear.sum(axis=1)])

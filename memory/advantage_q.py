@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from memento.memory.advantage import TASK_PARTS, Belief, Cases, Hyper
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
+from memento.memory.fold import Fold, State
 from memento.memory.ledger import Ledger, hash_of_tools
 from memento.memory.outcomes import Outcomes
 from memento.memory.q_function import QValues
-from memento.memory.trials import Fold, State, code, features
+from memento.memory.runs import code
+from memento.memory.trials import features
 
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -20,7 +22,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Believed:
-    """What is believed of some candidates on one task: φ, shape (candidates, 5), and what each did."""
+    """What is believed of some candidates on one task: φ, shape (candidates, 6), and what each did."""
 
     belief: Belief
     features: Floats
@@ -53,8 +55,7 @@ class Before:
         doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
         match = np.asarray(looks @ self.direction, np.float64)
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
-        hubness = np.asarray([self.state.hubs.hubness(int(case)) for case in codes], np.float64)
-        phi = features(similarities - usual, match, doubts, hubness)
+        phi = features(similarities - usual, match, doubts, codes, self.state.marks)
         did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
         posterior = self.state.posterior
         belief = posterior.belief(self.direction, self.parts, Cases(codes, did, looks, phi))

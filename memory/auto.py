@@ -13,11 +13,13 @@ and now and then others, to learn from.
 4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
    sampling, with a third of the deviation: of many more cases than there are runs, one that did well is worth
    another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a sixteenth as
-   much. It competes by the record of exploring where nothing is known of what cases did: where they tell,
-   several keep a planner to the form and one alone costs most. Else it is shown where the draw says that
-   it is better than the best known, and where its expected cost still fits into a fund: a little that grows
-   as the root of the number of runs, and a quarter of what the shown slates have been seen to bring beyond
-   chance. So what exploring costs is paid for in advance (as conservative bandits do, Wu et al. 2016).
+   much. Where cases tell what they did it is a whole slate: there it is seen which of them was followed,
+   and several keep a planner to the form. A single one competes by the record of exploring, in every second
+   run at most, so that all else is still compared with it. Else it is shown where the draw says that it is
+   better than the best known, and where its expected cost still fits into a fund: a little that grows as the
+   root of the number of runs, and a quarter of what the shown slates have been seen to bring beyond chance.
+   So what exploring costs is bounded beforehand (as conservative bandits do, Wu et al. 2016), and where the
+   model finds little to hope for, less is spent.
 
 A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
 tools as one in it are preferred, the more the closer their tasks.
@@ -31,10 +33,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.case_bank import Candidate
+from memento.memory.fold import State
 from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR, slot
 from memento.memory.slates import Drawn, Slates
-from memento.memory.trials import State
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -46,13 +48,16 @@ _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for t
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
 _PROMISE_DOUBT = 0.5  # of that of how far promises are kept
+_SETTLED_AFTER = 500  # runs; then these three have fallen by a third: exploring is what keeps trying
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.05  # share of learned slates whose size is drawn, so that ρ and κ can be learned
 _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would teach little for what it costs
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
-_WITHOUT = 0.2  # of runs show nothing, times how likely it is that cases do not help
-_FUND, _FUND_GROWTH, _FROM_GAINS = 0.5, 0.08, 0.25
+_BY_RECORD = 0.5  # of runs, at most, explore because that did best
+_WITHOUT = 0.6  # of runs show nothing, times how likely it is that cases do not help
+_WITHOUT_TOLD = 0.08  # where they tell what they did: by the prior (κ) they help
+_FUND, _FROM_GAINS = 0.2, 0.25
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,8 @@ def chances(slates: Slates, state: State, rng: np.random.Generator) -> tuple[dic
 
 def fund(state: State) -> float:
     """What exploring may still cost, in units of reward."""
-    grown = _FUND_GROWTH * (float(np.sqrt(state.number)) - float(np.sqrt(state.start)))
-    given = 0.0 if state.start else _FUND
-    return given + grown + _FROM_GAINS * state.gained - state.spent
+    given = _FUND * (float(np.sqrt(state.number)) - float(np.sqrt(state.start)))
+    return given + _FROM_GAINS * state.gained - state.spent
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class _Draws:
 
     def __init__(self, slates: Slates, state: State, rng: np.random.Generator) -> None:
         self._slates, self._state, self._rng = slates, state, rng
+        self._settling = float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
         self.best = _best(slates, state)
         count = 1 + REDRAWS
         near = self.best.near.times(count)
@@ -206,16 +211,15 @@ class _Draws:
             "learned": self._value("learned", learned, learned_sizes, moved),
             "explored": self._value("explored", tried, tried_sizes, moved),
         }
-        doubt = _BASELINE_DOUBT * (1.0 - state.doubt)
+        doubt = self._settling * _BASELINE_DOUBT * (1.0 - state.doubt)
         without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
         nearest = options["similarity"] >= options["learned"]
         known = np.maximum(options["similarity"], options["learned"])
         # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
-        shows = rng.random(count) >= _WITHOUT * state.doubt
+        shows = rng.random(count) >= (_WITHOUT_TOLD if slates.told else _WITHOUT) * state.doubt
         some = (known > without) & shows
-        # Cases that tell what they did keep a planner to the form together (κ): one alone is for the fund.
-        alone = not slates.did.any()
-        best = (options["explored"] > np.maximum(known, without)) & shows & alone
+        single = (rng.random(count) < _BY_RECORD) & (not slates.told)
+        best = (options["explored"] > np.maximum(known, without)) & shows & single
         tries = best | paid
         self.kinds = np.where(
             tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing")
@@ -252,16 +256,17 @@ class _Draws:
 
     def _value(self, kind: str, drawn: Drawn, sizes: Places, moved: Floats) -> Floats:
         """A draw of what slates of this kind add to nothing."""
-        promised = self._slates.promised(drawn, sizes, self._slates.belief.mean + _VALUE_DOUBT * moved)
-        return self._state.kept[kind].drawn(promised, _PROMISE_DOUBT, self._rng)
+        doubt = self._settling * _VALUE_DOUBT
+        promised = self._slates.promised(drawn, sizes, self._slates.belief.mean + doubt * moved)
+        return self._state.kept[kind].drawn(promised, self._settling * _PROMISE_DOUBT, self._rng)
 
     def _explored(self) -> tuple[Drawn, Places, Floats, NDArray[np.bool_]]:
-        """The best case of each draw of all f(s,·), alone, its expected cost, and whether that is paid."""
+        """The best of each draw of all f(s,·), its expected cost, and whether that is paid."""
         slates, belief, best = self._slates, self._slates.belief, self.best
         lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
         noise = self._rng.standard_normal((1 + REDRAWS, len(belief.mean)))
         scores = belief.mean + _CURIOSITY * (noise @ lower.T)
-        drawn = slates.alone(scores)
+        drawn = slates.drawn(scores) if slates.told else slates.alone(scores)
         sizes = drawn.lengths
         worth = self._state.kept["explored"].worth(slates.promised(drawn, sizes))
         hoped = slates.promised(drawn, sizes, scores)

@@ -29,20 +29,19 @@ _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.
 
 class Account(NamedTuple):
     """One shown slate, in units of reward: the place of its kind in KINDS; what was promised of it beyond
-    b(s); what came (not a number while that is unknown), and its weight; what exploring it was expected to
-    cost, and what it was to gain on the better of nothing and the nearest cases.
+    b(s); what came (not a number while that is unknown), and its weight; and what it was to gain on the
+    better of nothing and the nearest cases.
     """
 
     kind: int
     promised: float
     came: float
     weight: float
-    spent: float
     gained: float
 
 
 def table(accounts: Iterable[Account], without: Iterable[float]) -> Floats:
-    """The accounts as rows, shape (slates, 6), with what came beyond b(s), `without`, as it is known now."""
+    """The accounts as rows, shape (slates, 5), with what came beyond b(s), `without`, as it is known now."""
     rows = np.asarray(list(accounts), np.float64).reshape(-1, len(Account._fields))
     rows[:, 2] -= np.asarray(list(without), np.float64)
     return rows
@@ -78,7 +77,7 @@ class Kept:
 
 
 def kept(kind: str, accounts: Floats) -> Kept:
-    """What these accounts, shape (slates, 6), teach of a kind of slate."""
+    """What these accounts, shape (slates, 5), teach of a kind of slate."""
     precision = np.diag(1.0 / np.square(_PRIOR_STD[kind]))
     target = precision @ np.asarray(_PRIOR_MEAN[kind])
     known = accounts[(accounts[:, 0] == KINDS.index(kind)) & np.isfinite(accounts[:, 2])]
@@ -90,16 +89,16 @@ def kept(kind: str, accounts: Floats) -> Kept:
 
 
 def cost_of_exploring(accounts: Floats, known: Kept) -> float:
-    """What the explored slates cost, in units of reward: what was expected then, or, where that is more, how
-    far they fall behind the better of nothing and the nearest cases by what is `known` of exploring now.
+    """What the explored slates cost, in units of reward: how far they fall behind the better of nothing and
+    the nearest cases by what is `known` of exploring now.
     """
-    _, promised, _, _, spent, gained = accounts[accounts[:, 0] == KINDS.index("explored")].T
-    return float(np.maximum(spent, promised - gained - known.worth(promised)).sum())
+    _, promised, _, _, gained = accounts[accounts[:, 0] == KINDS.index("explored")].T
+    return float(np.maximum(0.0, promised - gained - known.worth(promised)).sum())
 
 
 def credible_gain(accounts: Floats) -> float:
     """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
     standard deviation of the noise in it, or 0.
     """
-    _, promised, came, weights, _, gained = accounts[np.isfinite(accounts[:, 2])].T
+    _, promised, came, weights, gained = accounts[np.isfinite(accounts[:, 2])].T
     return max(0.0, float(weights @ (came - promised + gained)) - float(np.sqrt(NOISE * weights.sum())))

@@ -61,6 +61,11 @@ class Slates:
     hyper: Hyper
     k: int
 
+    @property
+    def told(self) -> bool:
+        """Whether any candidate tells what it did."""
+        return bool(self.did.any())
+
     def drawn(self, scores: Floats) -> Drawn:
         """The slates of the greatest scores, which have shape (draws, candidates)."""
         draws, count = scores.shape
@@ -127,7 +132,7 @@ class Slates:
     def _told(self, picked: Places) -> Drawn:
         there, held = picked >= 0, np.maximum(picked, 0)
         further = np.maximum(np.cumsum((self.did[held] != 0) & there, axis=1) - 1.0, 0.0)
-        if self.did.any():
+        if self.told:
             shares = shares_by_size(self.did[held], self.features[held, 1], self.hyper.sharpness)
         else:
             sizes = np.arange(1, self.k + 1)

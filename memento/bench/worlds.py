@@ -56,13 +56,14 @@ class Kind:
     rare: float = 0.0
     """Where above 0, only so large a share of the cases, those that match best, helps a task."""
     adds: bool = False
-    changes: bool = False
     cites: bool = False
+    later: "Kind | None" = None
+    """What the effects are drawn from again, half way."""
 
 
 _MISLEADING = Kind(
     "similarity misleads: groups that it does not see decide, and 15 % of the cases are poison",
-    bias=-0.12,
+    bias=-0.18,
     match=0.5,
     quality=0.05,
     unlike=0.5,
@@ -70,17 +71,21 @@ _MISLEADING = Kind(
 )
 KINDS: dict[str, Kind] = {
     "misleading": _MISLEADING,
-    "quality": Kind("only a case's own quality matters", quality=0.2),
+    "quality": Kind("only a case's own quality matters", bias=0.12, quality=0.13),
     "similar": Kind("similarity is already right", similar=0.9),
     "harmful": Kind("every case hurts", bias=-0.16, quality=0.04, harms=True),
-    "change": replace(_MISLEADING, about="as misleading; half way, what helps is drawn anew", changes=True),
+    "change": replace(
+        _MISLEADING,
+        about="as misleading; half way, what helps is drawn anew, and most of what helped then hurts",
+        later=replace(_MISLEADING, bias=-0.26, poison=0.3),
+    ),
     "additive": Kind(
-        "what several cases do adds up", bias=-0.03, match=0.14, quality=0.04, unlike=0.3, adds=True
+        "what several cases do adds up", bias=-0.03, match=0.11, quality=0.04, unlike=0.3, adds=True
     ),
     "cited": replace(
         _MISLEADING, about="as misleading; cases are cited at random, more after success", cites=True
     ),
-    "rare": Kind("3,000 cases, of which 5 % help a given task", cases=3000, match=0.4, unlike=0.7, rare=0.05),
+    "rare": Kind("3,000 cases, of which 5 % help a given task", cases=3000, match=0.4, unlike=0.9, rare=0.05),
 }
 
 
@@ -166,11 +171,11 @@ def make_world(kind: str, seed: int, steps: int = 2000) -> World:
     sources = rng.choice(task_rows, steps)
     tasks = _near(pool[sources], rng)
     cosines = tasks @ cases.T
-    eras = [_hubs(cosines, how.poison, rng) for _ in range(2 if how.changes else 1)]
+    eras = [_hubs(cosines, era.poison, rng) for era in (how, how.later) if era is not None]
     effects = _effects(how, tasks, cases, cosines, eras[0], rng)
-    if how.changes:
+    if how.later is not None:
         half = (steps + 1) // 2
-        effects[half:] = _effects(how, tasks, cases, cosines, eras[1], rng)[half:]
+        effects[half:] = _effects(how.later, tasks, cases, cosines, eras[1], rng)[half:]
     return World(
         kind=kind,
         seed=seed,

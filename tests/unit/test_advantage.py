@@ -15,8 +15,8 @@ from memento.memory.advantage import NOISE, Cases, Hyper, Posterior, Trials, fit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.08]
-PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.08] ** 2
+PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.08]
+PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.08] ** 2
 HYPER = Hyper((0.03, 0.02, 0.01, 0.04, 0.015), 0.25)
 
 
@@ -29,7 +29,7 @@ def some_cases(rng: np.random.Generator, count: int) -> Cases:
     looks = unit_rows(rng, count)
     looks[count // 2 :] = looks[: count - count // 2] * 0.9 + 0.1 * looks[count // 2 :]
     looks /= np.linalg.norm(looks, axis=1, keepdims=True)
-    some = rng.normal(0, 0.2, (count, 2)), rng.integers(0, 2, count), rng.normal(0, 0.4, count)
+    some = rng.normal(0, 0.2, (count, 2)), rng.integers(0, 2, count), rng.normal(0, 0.4, (count, 2))
     phi = np.column_stack([np.ones(count), *some])
     return Cases(np.arange(count, dtype=np.int64), rng.integers(0, 2, count), looks, phi)
 
@@ -76,10 +76,10 @@ def textbook(
     """Mean and covariance of f, and b(s), by the formulas for Gaussian processes, with loops."""
     count, company = len(trials), 1 + HYPER.rho * np.maximum(trials.sizes - 1, 0)
     slots = [np.flatnonzero(trials.slot_runs == run) for run in range(count)]
-    design = np.zeros((count, 31))
+    design = np.zeros((count, 32))
     gram = np.zeros((count, count))
     for i in range(count):
-        shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(5))
+        shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(6))
         did = [int(trials.slots.did[a]) for a in slots[i]]
         further = max(sum(one != 0 for one in did) - 1, 0)
         design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, further]
@@ -94,18 +94,18 @@ def textbook(
     along = np.zeros((asked, count))
     prior = np.zeros((asked, asked))
     for c in range(asked):
-        along[c] = (cases.features[c] * PRIOR_VARIANCE[25:30]) @ design[:, 25:30].T
+        along[c] = (cases.features[c] * PRIOR_VARIANCE[25:31]) @ design[:, 25:31].T
         for i in range(count):
             for a in slots[i]:
                 g = covariance_of_g(cases, c, task, trials.slots, a, trials.tasks[i])
                 along[c, i] += company[i] * trials.slot_shares[a] * g
         for d in range(asked):
-            prior[c, d] = cases.features[c] @ np.diag(PRIOR_VARIANCE[25:30]) @ cases.features[d]
+            prior[c, d] = cases.features[c] @ np.diag(PRIOR_VARIANCE[25:31]) @ cases.features[d]
             prior[c, d] += covariance_of_g(cases, c, task, cases, d, task)
     surplus = np.linalg.solve(gram, trials.rewards - design @ PRIOR_MEAN)
     base = np.r_[1.0, parts]
     baseline = base @ PRIOR_MEAN[:25] + (base * PRIOR_VARIANCE[:25]) @ design[:, :25].T @ surplus
-    mean = cases.features @ PRIOR_MEAN[25:30] + along @ surplus
+    mean = cases.features @ PRIOR_MEAN[25:31] + along @ surplus
     return mean, prior - along @ np.linalg.solve(gram, along.T), float(baseline)
 
 
@@ -141,7 +141,7 @@ def test_one_trial_after_another_is_as_all_at_once(seed: int, sizes: list[int]) 
 
 def test_a_case_shares_what_is_learned_with_those_that_did_the_same_and_with_no_others() -> None:
     rng = np.random.default_rng(1)
-    look, phi = unit_rows(rng, 1), np.array([[1.0, 0.2, 0.0, 0.0, 0.0]])
+    look, phi = unit_rows(rng, 1), np.array([[1.0, 0.2, 0.0, 0.0, 0.0, 0.0]])
     shown, same, other = (Cases(np.array([n]), np.array([d]), look, phi) for n, d in ((1, 7), (2, 7), (3, 8)))
     runs = 30
     tasks = np.repeat(unit_rows(rng, 1), runs, axis=0)
@@ -187,7 +187,7 @@ def test_the_fit_finds_that_cases_add_up() -> None:
 
 def test_before_any_run_the_prior_speaks_for_similar_cases_and_against_failed_ones() -> None:
     rng = np.random.default_rng(2)
-    phi = np.array([[1.0, 0.4, 0.0, 0.0, 0.0], [1.0, -0.1, 0.0, 0.0, 0.0], [1.0, 0.4, 0.0, 1.0, 0.0]])
+    phi = np.array([[1, 0.4, 0, 0, 0, 0], [1, -0.1, 0, 0, 0, 0], [1, 0.4, 0, 1, 0, 0]])
     cases = Cases(np.arange(3), np.zeros(3, np.int64), unit_rows(rng, 3), phi)
     belief = Posterior(some_trials(rng, cases, []), Hyper()).belief(unit_rows(rng, 1)[0], np.zeros(24), cases)
     assert belief.mean[0] > 0.2

@@ -302,8 +302,8 @@ def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> 
     assert sum(told.values()) == pytest.approx(1)
 
     def chi_squared(expected: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
-        """Of counts in 1,500 draws against chances that are themselves from 257."""
-        variance = np.maximum(expected * (1 - expected), 1e-3) * (1 / 1500 + 1 / 257)
+        """Of counts in 1,500 draws against chances that are themselves from 129."""
+        variance = np.maximum(expected * (1 - expected), 1e-3) * (1 / 1500 + 1 / (1 + auto.REDRAWS))
         return float(((counts / 1500 - expected) ** 2 / variance).sum())
 
     kinds = np.asarray([sum(draw.kind == kind for draw in draws) for kind in told], np.float64)
@@ -345,7 +345,7 @@ def test_exploring_that_does_best_costs_the_fund_nothing(quick_bank: CaseBank) -
     explored = [selection for selection in late if selection.explored]
     assert len(explored) > len(late) / 2
     assert all(len(selection.cases) == 1 for selection in explored)
-    assert sum(selection.spent == 0 for selection in explored) > len(explored) / 2
+    assert sum(selection.spent == 0 for selection in explored) > len(explored) / 3
 
 
 @given(seed=st.integers(0, 1000), draws=st.integers(1, 30))

@@ -26,15 +26,14 @@ accounts = st.lists(
         promised=st.floats(-1, 1),
         came=st.sampled_from([0.0, 1.0, 0.3, math.nan]),
         weight=st.floats(0.1, 2),
-        spent=st.floats(0, 0.5),
         gained=st.floats(-0.5, 0.5),
     ),
     max_size=12,
 )
 
 
-def some(kind: str, count: int, *, promised: float, came: float, spent: float = 0.0) -> NDArray[np.float64]:
-    account = Account(KINDS.index(kind), promised, came, 1.0, spent, promised)
+def some(kind: str, count: int, *, promised: float, came: float) -> NDArray[np.float64]:
+    account = Account(KINDS.index(kind), promised, came, 1.0, promised)
     return table([account] * count, [0.0] * count)
 
 
@@ -55,19 +54,20 @@ def test_what_is_kept_is_the_bayesian_regression_of_what_came_on_what_was_promis
 
 
 def test_what_came_is_counted_from_what_is_known_of_runs_without_cases_now() -> None:
-    rows = [Account(1, 0.2, 0.6, 1.0, 0.0, 0.0)] * 50
+    rows = [Account(1, 0.2, 0.6, 1.0, 0.0)] * 50
     low, high = kept("learned", table(rows, [0.1] * 50)), kept("learned", table(rows, [0.6] * 50))
     assert low.worth(0.2) > 0.35
     assert abs(high.worth(0.2)) < 0.1
 
 
-def test_exploring_that_is_seen_to_bring_nothing_costs_more_than_was_expected() -> None:
+def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
     poor, rich = some("explored", 30, promised=0.2, came=-0.2), some("explored", 30, promised=0.2, came=0.3)
-    poor[:, 5] = rich[:, 5] = 0.2  # on nothing
     assert cost_of_exploring(poor, kept("explored", poor)) > 30 * 0.08
     assert cost_of_exploring(rich, kept("explored", rich)) == 0
-    spent = some("explored", 4, promised=0.2, came=math.nan, spent=0.1)
-    assert cost_of_exploring(spent, kept("explored", spent)) == pytest.approx(0.4)
+    unknown, prior = some("explored", 4, promised=0.1, came=math.nan), kept("explored", table([], []))
+    assert cost_of_exploring(unknown, prior) == pytest.approx(-4 * float(prior.worth(0.1)))
+    unknown[:, 4] = 0.0  # instead of cases of which as much is promised
+    assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.1 - float(prior.worth(0.1))))
 
 
 def test_gains_within_chance_are_no_gains() -> None:

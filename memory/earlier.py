@@ -1,0 +1,91 @@
+"""What the runs before the window still say, in few numbers.
+
+The model of advantage reads the newest runs one by one (memory/fold.py). Of those before them three things
+are kept, or what took a home hundreds of runs to learn would be forgotten with them: how the runs ended that
+showed nothing, since all else is measured against these; how the runs ended that showed a case; and how far
+slates kept what was promised of them, which counts for less than that of newer ones.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memento.memory.advantage import NOISE, TASK_PARTS, Cases, Posterior, Trials
+from memento.memory.components import COMPONENTS
+from memento.memory.promises import table
+from memento.memory.runs import Run
+
+Floats = NDArray[np.float64]
+
+EARLIER = 1536
+"""So many runs before the window are kept in this way."""
+_OWN_VARIANCE = 0.014
+"""Of what cases of a bank with misleading ones add, beside what they add on average."""
+_OF_PROMISES = 0.3
+"""What an earlier slate counts, of what a newer one does, for how far its kind keeps what is promised."""
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """`records` has, by a case's code, how much better its runs ended than others, as the posterior mean of
+    its own effect, in units of reward; `without` is the runs that showed nothing as one trial, None where
+    there are none; `runs` are those that showed a slate, with their `parts`, shape (runs, 24).
+    """
+
+    records: Mapping[int, float]
+    without: Trials | None
+    runs: Sequence[Run]
+    parts: Floats
+
+    def accounts(self, posterior: Posterior) -> Floats:
+        """Of the slates, shape (slates, 5), with b(s) as it is known now."""
+        without = posterior.baseline_of(self.parts).tolist()
+        found = table((run.account for run in self.runs if run.account), without)
+        found[:, 3] *= _OF_PROMISES
+        return found
+
+
+def earlier_of(runs: Sequence[Run], trials: Trials) -> Earlier:
+    """From runs that have a reward, and the same runs as trials."""
+    slates = [place for place, run in enumerate(runs) if run.account is not None]
+    return Earlier(
+        records=records(trials),
+        without=_as_one(trials),
+        runs=[runs[place] for place in slates],
+        parts=trials.parts[slates],
+    )
+
+
+def records(trials: Trials) -> dict[int, float]:
+    """By a case's code, Σ a (r − r̄) / (Σ a² + .21/τ²), where r̄ is how runs that showed cases end on average,
+    and a the case's share: the posterior mean of an effect N(0, τ²) (Rasmussen and Williams 2006, eq. 2.25).
+    """
+    shown = trials.sizes > 0
+    if not shown.any():
+        return {}
+    usual = float(np.average(trials.rewards[shown], weights=trials.weights[shown]))
+    weights = trials.slot_shares * trials.weights[trials.slot_runs]
+    codes, places = np.unique(trials.slots.codes, return_inverse=True)
+    surplus = np.bincount(places, weights=weights * (trials.rewards - usual)[trials.slot_runs])
+    precision = np.bincount(places, weights=weights * trials.slot_shares) + NOISE / _OWN_VARIANCE
+    return dict(zip(codes.tolist(), (surplus / precision).tolist(), strict=True))
+
+
+def _as_one(trials: Trials) -> Trials | None:
+    """The runs that showed nothing as one, of their mean task and reward and of the weight of all."""
+    nothing = trials.sizes == 0
+    weights = trials.weights[nothing]
+    if not weights.sum():
+        return None
+    return Trials(
+        tasks=np.zeros((1, COMPONENTS), np.float32),
+        parts=np.average(trials.parts[nothing], axis=0, weights=weights).reshape(1, TASK_PARTS),
+        sizes=np.zeros(1, np.int64),
+        rewards=np.asarray([np.average(trials.rewards[nothing], weights=weights)]),
+        weights=np.asarray([weights.sum()]),
+        slots=Cases.none(),
+        slot_runs=np.zeros(0, np.int64),
+        slot_shares=np.zeros(0),
+    )

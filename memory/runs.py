@@ -1,0 +1,133 @@
+"""The ledger's runs as the model of advantage reads them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import bindparam, select
+
+from memento.memory.database import among
+from memento.memory.hubs import NEAREST
+from memento.memory.ledger import Ledger
+from memento.memory.promises import KINDS, Account
+from memento.memory.rewards import counting_rewards
+from memento.memory.schema import retrievals, runs
+
+Vector = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One shown case, as it was when it was shown."""
+
+    case_id: str
+    similarity: float
+    used: bool | None
+    direction: bytes | None
+    did: str
+    doubt: float | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the fold reads of one run."""
+
+    number: int
+    run_id: str
+    revision: int
+    vector: Vector
+    usual: float
+    use_is: str | None
+    slots: tuple[Slot, ...]
+    reward: float | None
+    weight: float
+    account: Account | None
+    nearest: tuple[int, ...]
+
+
+def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
+    """The learning runs after number `since` that changed after `revision`."""
+    asked = {"namespace": namespace, "since": since, "revision": revision}
+    with ledger.home.reader.connect() as connection:
+        found = connection.execute(_CHANGED, asked).all()
+        if not found:
+            return []
+        ids = [row.run_id for row in found]
+        rewards = counting_rewards(connection, ids)
+        slots: dict[str, list[Slot]] = {}
+        for run_id, *slot in connection.execute(_SHOWN, {"run_ids": ids}):
+            slots.setdefault(run_id, []).append(Slot(*slot))
+    return [_run(row, slots.get(row.run_id, ()), *rewards.get(row.run_id, (None, 0.0))) for row in found]
+
+
+@lru_cache(maxsize=100_000)
+def code(text: str) -> int:
+    """A number for a case or for what it did, the same in every process; 0 for the empty text."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 if text else 0
+
+
+def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -> Run:
+    return Run(
+        number=row.number,
+        run_id=row.run_id,
+        revision=row.revision,
+        vector=np.frombuffer(row.vector, dtype=np.float32),
+        usual=row.usual_cosine or 0.0,
+        use_is=row.use_is,
+        slots=tuple(slots),
+        reward=reward,
+        weight=weight,
+        account=_account(row, reward, weight) if slots else None,
+        nearest=_nearest(row.candidates),
+    )
+
+
+def _nearest(candidates: Sequence[tuple[str, float, float]]) -> tuple[int, ...]:
+    """The codes of the nearest of the candidates (case id, cosine, Q)."""
+    return tuple(code(case_id) for case_id, *_ in sorted(candidates, key=lambda one: -one[1])[:NEAREST])
+
+
+def _account(row: Any, reward: float | None, weight: float) -> Account | None:
+    kind = "explored" if row.explored else row.arm
+    if kind not in KINDS or row.expected is None or row.without is None:
+        return None
+    return Account(
+        kind=KINDS.index(kind),
+        promised=row.expected - row.without,
+        came=math.nan if reward is None else reward,
+        weight=weight,
+        gained=row.gained or 0.0,
+    )
+
+
+_RUN_COLUMNS = (
+    "run_id",
+    "number",
+    "revision",
+    "vector",
+    "arm",
+    "explored",
+    "expected",
+    "without",
+    "gained",
+    "usual_cosine",
+    "use_is",
+    "candidates",
+)
+_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")
+_CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
+    runs.c.namespace == bindparam("namespace"),
+    runs.c.revision > bindparam("revision"),
+    runs.c.number + 0 > bindparam("since"),  # by revision, few are read; by number SQLite would read them all
+    runs.c.learn,
+)
+_SHOWN = (
+    select(*(retrievals.c[name] for name in _SLOT_COLUMNS))
+    .where(among(retrievals.c.run_id, "run_ids"))
+    .order_by(retrievals.c.rank)
+)

@@ -3,7 +3,7 @@
 The model of advantage reads the newest runs one by one (memory/fold.py). Of those before them three things
 are kept, or what took a home hundreds of runs to learn would be forgotten with them: how the runs ended that
 showed nothing, since all else is measured against these; how the runs ended that showed a case; and how far
-slates kept what was promised of them, which counts for less than that of newer ones.
+the nearest cases kept what was promised of them, which counts for less than that of newer runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memento.memory.advantage import NOISE, TASK_PARTS, Cases, Posterior, Trials
 from memento.memory.components import COMPONENTS
-from memento.memory.promises import table
+from memento.memory.promises import NEAREST, table
 from memento.memory.runs import Run
 
 Floats = NDArray[np.float64]
@@ -23,15 +23,15 @@ EARLIER = 1536
 """So many runs before the window are kept in this way."""
 _OWN_VARIANCE = 0.014
 """Of what cases of a bank with misleading ones add, beside what they add on average."""
-_OF_PROMISES = 0.3
-"""What an earlier slate counts, of what a newer one does, for how far its kind keeps what is promised."""
+_OF_PROMISES = 0.5
+"""What earlier runs with the nearest cases count for how far these keep what is promised."""
 
 
 @dataclass(frozen=True)
 class Earlier:
     """`records` has, by a case's code, how much better its runs ended than others, as the posterior mean of
     its own effect, in units of reward; `without` is the runs that showed nothing as one trial, None where
-    there are none; `runs` are those that showed a slate, with their `parts`, shape (runs, 24).
+    there are none; `runs` are those that showed the nearest cases, with their `parts`, shape (runs, 24).
     """
 
     records: Mapping[int, float]
@@ -40,7 +40,7 @@ class Earlier:
     parts: Floats
 
     def accounts(self, posterior: Posterior) -> Floats:
-        """Of the slates, shape (slates, 5), with b(s) as it is known now."""
+        """Of the slates of the nearest cases, shape (slates, 6), with b(s) as it is known now."""
         without = posterior.baseline_of(self.parts).tolist()
         found = table((run.account for run in self.runs if run.account), without)
         found[:, 3] *= _OF_PROMISES
@@ -49,7 +49,7 @@ class Earlier:
 
 def earlier_of(runs: Sequence[Run], trials: Trials) -> Earlier:
     """From runs that have a reward, and the same runs as trials."""
-    slates = [place for place, run in enumerate(runs) if run.account is not None]
+    slates = [place for place, run in enumerate(runs) if run.account and run.account.kind == NEAREST]
     return Earlier(
         records=records(trials),
         without=_as_one(trials),

@@ -18,7 +18,16 @@ from memento.memory.advantage import Hyper, Posterior, fitted
 from memento.memory.earlier import EARLIER, Earlier, earlier_of
 from memento.memory.hubs import hubs_among
 from memento.memory.ledger import Ledger
-from memento.memory.promises import KINDS, Kept, cost_of_exploring, credible_gain, doubt_of_help, kept, table
+from memento.memory.promises import (
+    KINDS,
+    Kept,
+    cost_of_exploring,
+    credible_gain,
+    doubt_of_help,
+    faded,
+    kept,
+    table,
+)
 from memento.memory.runs import Run, code, read_runs
 from memento.memory.trials import NO_MARKS, Marks, citations_follow_success, trials_of
 
@@ -102,8 +111,8 @@ class Fold:
         posterior = self._posterior(taught[first:], base)
         trials = posterior.trials
         accounts = _accounts([row for row in rows if row.number > start], posterior)
-        all_accounts = np.vstack([base.earlier.accounts(posterior), accounts])
-        known = {kind: kept(kind, all_accounts) for kind in KINDS}
+        promises = np.vstack([base.earlier.accounts(posterior), faded(accounts, block)])
+        known = {kind: kept(kind, promises) for kind in KINDS}
         return State(
             number=number,
             start=start,

@@ -23,14 +23,18 @@ from memento.memory.advantage import NOISE
 Floats = NDArray[np.float64]
 
 KINDS = ("similarity", "learned", "explored")
+NEAREST = KINDS.index("similarity")
 _PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (-0.09, 0.6)}
 _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.1, 0.4)}
 
 
+_FADES_IN = 300  # runs
+
+
 class Account(NamedTuple):
     """One shown slate, in units of reward: the place of its kind in KINDS; what was promised of it beyond
-    b(s); what came (not a number while that is unknown), and its weight; and what it was to gain on the
-    better of nothing and the nearest cases.
+    b(s); what came (not a number while that is unknown), and its weight; what it was to gain on the better of
+    nothing and the nearest cases; and the number of its run.
     """
 
     kind: int
@@ -38,13 +42,23 @@ class Account(NamedTuple):
     came: float
     weight: float
     gained: float
+    number: int
 
 
 def table(accounts: Iterable[Account], without: Iterable[float]) -> Floats:
-    """The accounts as rows, shape (slates, 5), with what came beyond b(s), `without`, as it is known now."""
+    """The accounts as rows, shape (slates, 6), with what came beyond b(s), `without`, as it is known now."""
     rows = np.asarray(list(accounts), np.float64).reshape(-1, len(Account._fields))
     rows[:, 2] -= np.asarray(list(without), np.float64)
     return rows
+
+
+def faded(accounts: Floats, number: int) -> Floats:
+    """The accounts as they count at a run number: the longer ago, the less, but for the nearest cases. What
+    is learned today is another slate than what was learned then; the nearest cases are what they were.
+    """
+    ages = np.maximum(number - accounts[:, 5], 0.0)
+    weights = np.where(accounts[:, 0] == NEAREST, 1.0, np.exp(-ages / _FADES_IN))
+    return np.column_stack([accounts[:, :3], accounts[:, 3] * weights, accounts[:, 4:]])
 
 
 def doubt_of_help(shown: NDArray[np.bool_], rewards: Floats, weights: Floats) -> float:
@@ -77,7 +91,7 @@ class Kept:
 
 
 def kept(kind: str, accounts: Floats) -> Kept:
-    """What these accounts, shape (slates, 5), teach of a kind of slate."""
+    """What these accounts, shape (slates, 6), teach of a kind of slate."""
     precision = np.diag(1.0 / np.square(_PRIOR_STD[kind]))
     target = precision @ np.asarray(_PRIOR_MEAN[kind])
     known = accounts[(accounts[:, 0] == KINDS.index(kind)) & np.isfinite(accounts[:, 2])]
@@ -92,7 +106,7 @@ def cost_of_exploring(accounts: Floats, known: Kept) -> float:
     """What the explored slates cost, in units of reward: how far they fall behind the better of nothing and
     the nearest cases by what is `known` of exploring now.
     """
-    _, promised, _, _, gained = accounts[accounts[:, 0] == KINDS.index("explored")].T
+    _, promised, _, _, gained, _ = accounts[accounts[:, 0] == KINDS.index("explored")].T
     return float(np.maximum(0.0, promised - gained - known.worth(promised)).sum())
 
 
@@ -100,5 +114,5 @@ def credible_gain(accounts: Floats) -> float:
     """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
     standard deviation of the noise in it, or 0.
     """
-    _, promised, came, weights, gained = accounts[np.isfinite(accounts[:, 2])].T
+    _, promised, came, weights, gained, _ = accounts[np.isfinite(accounts[:, 2])].T
     return max(0.0, float(weights @ (came - promised + gained)) - float(np.sqrt(NOISE * weights.sum())))

@@ -102,6 +102,7 @@ def _account(row: Any, reward: float | None, weight: float) -> Account | None:
         came=math.nan if reward is None else reward,
         weight=weight,
         gained=row.gained or 0.0,
+        number=row.number,
     )
 
 

@@ -15,6 +15,7 @@ from memento.memory.promises import (
     cost_of_exploring,
     credible_gain,
     doubt_of_help,
+    faded,
     kept,
     table,
 )
@@ -27,13 +28,14 @@ accounts = st.lists(
         came=st.sampled_from([0.0, 1.0, 0.3, math.nan]),
         weight=st.floats(0.1, 2),
         gained=st.floats(-0.5, 0.5),
+        number=st.integers(1, 500),
     ),
     max_size=12,
 )
 
 
 def some(kind: str, count: int, *, promised: float, came: float) -> NDArray[np.float64]:
-    account = Account(KINDS.index(kind), promised, came, 1.0, promised)
+    account = Account(KINDS.index(kind), promised, came, 1.0, promised, 1)
     return table([account] * count, [0.0] * count)
 
 
@@ -54,7 +56,7 @@ def test_what_is_kept_is_the_bayesian_regression_of_what_came_on_what_was_promis
 
 
 def test_what_came_is_counted_from_what_is_known_of_runs_without_cases_now() -> None:
-    rows = [Account(1, 0.2, 0.6, 1.0, 0.0)] * 50
+    rows = [Account(1, 0.2, 0.6, 1.0, 0.0, 1)] * 50
     low, high = kept("learned", table(rows, [0.1] * 50)), kept("learned", table(rows, [0.6] * 50))
     assert low.worth(0.2) > 0.35
     assert abs(high.worth(0.2)) < 0.1
@@ -68,6 +70,14 @@ def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
     assert cost_of_exploring(unknown, prior) == pytest.approx(-4 * float(prior.worth(0.1)))
     unknown[:, 4] = 0.0  # instead of cases of which as much is promised
     assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.1 - float(prior.worth(0.1))))
+
+
+def test_what_learned_slates_kept_long_ago_fades_and_what_the_nearest_cases_did_does_not() -> None:
+    for kind in KINDS:
+        rows = some(kind, 50, promised=0.2, came=0.6)
+        now, later = (kept(kind, faded(rows, number)).worth(0.2) for number in (1, 3000))
+        prior = kept(kind, table([], [])).worth(0.2)
+        assert later == pytest.approx(now if kind == "similarity" else prior, abs=0.01)
 
 
 def test_gains_within_chance_are_no_gains() -> None:

@@ -55,9 +55,9 @@ _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would t
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
 _BY_RECORD = 0.5  # of runs, at most, explore because that did best
-_WITHOUT = 0.6  # of runs show nothing, times how likely it is that cases do not help
+_WITHOUT = 0.35  # of runs show nothing, times how likely it is that cases do not help
 _WITHOUT_TOLD = 0.08  # where they tell what they did: by the prior (κ) they help
-_FUND, _FROM_GAINS = 0.2, 0.25
+_FUND, _FROM_GAINS = 0.16, 0.25
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import (
     BindParameter,
+    ColumnElement,
     Connection,
     Select,
     String,
@@ -263,8 +264,15 @@ def count(connection: Connection, namespace: str, status: Status | None = None) 
 
 
 def live_ids(connection: Connection, namespace: str) -> set[str]:
+    # All, less the deleted ones: both are in indexes, and SQLite would else read every case's vector.
+    here = cases.c.namespace == namespace
+    gone = (here, cases.c.status.in_(get_args(Status)), cases.c.deleted)
+    return _ids_where(connection, here) - _ids_where(connection, *gone)
+
+
+def _ids_where(connection: Connection, *conditions: ColumnElement[bool]) -> set[str]:
     # As one text: as 100,000 rows they take SQLAlchemy ten times as long.
-    query = _live(namespace).with_only_columns(func.json_group_array(cases.c.id))
+    query = select(func.json_group_array(cases.c.id)).where(*conditions)
     return set(json.loads(connection.execute(query).scalar_one()))
 
 

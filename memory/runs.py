@@ -1,15 +1,16 @@
 """The ledger's runs as the model of advantage reads them."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import bindparam, select
+from sqlalchemy import String, bindparam, select, type_coerce
 
 from memento.memory.database import among
 from memento.memory.hubs import NEAREST
@@ -35,7 +36,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Run:
-    """What the fold reads of one run."""
+    """What the fold reads of one run; `candidates` is JSON, of (case id, cosine, Q)."""
 
     number: int
     run_id: str
@@ -47,14 +48,20 @@ class Run:
     reward: float | None
     weight: float
     account: Account | None
-    nearest: tuple[int, ...]
+    candidates: str
+
+    @cached_property
+    def nearest(self) -> tuple[int, ...]:
+        """The codes of the nearest of the candidates, which take longer to read than all else of a run."""
+        found = sorted(json.loads(self.candidates), key=lambda one: -one[1])[:NEAREST]
+        return tuple(code(case_id) for case_id, *_ in found)
 
 
 def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
     """The learning runs after number `since` that changed after `revision`."""
     asked = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
-        found = connection.execute(_CHANGED, asked).all()
+        found = connection.execute(_CHANGED if revision else _SINCE, asked).all()
         if not found:
             return []
         ids = [row.run_id for row in found]
@@ -83,13 +90,8 @@ def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -
         reward=reward,
         weight=weight,
         account=_account(row, reward, weight) if slots else None,
-        nearest=_nearest(row.candidates),
+        candidates=row.candidates,
     )
-
-
-def _nearest(candidates: Sequence[tuple[str, float, float]]) -> tuple[int, ...]:
-    """The codes of the nearest of the candidates (case id, cosine, Q)."""
-    return tuple(code(case_id) for case_id, *_ in sorted(candidates, key=lambda one: -one[1])[:NEAREST])
 
 
 def _account(row: Any, reward: float | None, weight: float) -> Account | None:
@@ -118,15 +120,15 @@ _RUN_COLUMNS = (
     "gained",
     "usual_cosine",
     "use_is",
-    "candidates",
 )
 _SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")
-_CHANGED = select(*(runs.c[name] for name in _RUN_COLUMNS)).where(
-    runs.c.namespace == bindparam("namespace"),
-    runs.c.revision > bindparam("revision"),
-    runs.c.number + 0 > bindparam("since"),  # by revision, few are read; by number SQLite would read them all
-    runs.c.learn,
+_CANDIDATES = type_coerce(runs.c.candidates, String).label("candidates")
+_RUNS = select(*(runs.c[name] for name in _RUN_COLUMNS), _CANDIDATES).where(
+    runs.c.namespace == bindparam("namespace"), runs.c.learn
 )
+_SINCE = _RUNS.where(runs.c.number > bindparam("since"))
+# By revision few have changed; SQLite would look for them by number, among all since then.
+_CHANGED = _RUNS.where(runs.c.revision > bindparam("revision"), runs.c.number + 0 > bindparam("since"))
 _SHOWN = (
     select(*(retrievals.c[name] for name in _SLOT_COLUMNS))
     .where(among(retrievals.c.run_id, "run_ids"))

@@ -274,7 +274,7 @@ class Posterior:
         there = near[trials.slot_runs]
         terms = _alike(slots, cases)
         terms *= (family + match * there)[:, None]
-        shown, which = _same(slots.codes, cases.codes)
+        shown, which = same_places(slots.codes, cases.codes)
         terms[shown, which] += own + place * there[shown]
         sums = trials.shares(np.arange(len(slots.codes)), len(slots.codes)) @ terms
         sums += (everywhere * near * (trials.sizes > 0))[:, None]
@@ -389,7 +389,7 @@ def _alike(cases: Cases, others: Cases) -> Singles:
     return alike
 
 
-def _same(codes: Codes, others: Codes) -> tuple[Codes, Codes]:
+def same_places(codes: Codes, others: Codes) -> tuple[Codes, Codes]:
     """The places of those codes that are among the others, which are all different, and where there."""
     order = np.argsort(others)
     where = order[np.searchsorted(others, codes, sorter=order) % max(len(others), 1)]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import TASK_PARTS, Belief, Cases, Hyper
+from memento.memory.advantage import TASK_PARTS, Belief, Cases, Hyper, same_places
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
 from memento.memory.fold import Fold, State
@@ -59,7 +59,9 @@ class Before:
         did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
         posterior = self.state.posterior
         belief = posterior.belief(self.direction, self.parts, Cases(codes, did, looks, phi))
-        counts = (codes[:, None] == posterior.trials.slots.codes[None, :]) @ posterior.trials.slot_shares
+        shown, which = same_places(posterior.trials.slots.codes, codes)
+        shares = posterior.trials.slot_shares[shown]
+        counts = np.bincount(which, weights=shares, minlength=len(codes))
         return Believed(
             belief,
             phi,

@@ -70,17 +70,17 @@ class Slates:
         """The slates of the greatest scores, which have shape (draws, candidates)."""
         draws, count = scores.shape
         rows = np.arange(draws)
-        open_ = np.ones((draws, count), dtype=bool)
         picked = np.full((draws, self.k), -1, np.int64)
-        bonus = np.zeros((draws, count)) if self.agreement.any() else None
+        left, bonus = scores.copy(), np.zeros((draws, count))
+        agree = self.agreement.any()
         for rank in range(min(self.k, count)):
-            worth = np.where(open_, scores if bonus is None else scores + bonus, -np.inf)
+            worth = left + bonus if agree else left
             best = worth.argmax(axis=1)
-            some = np.isfinite(worth[rows, best])
+            some = np.isfinite(left[rows, best])
             picked[some, rank] = best[some]
-            open_ &= ~self.duplicates[best] | ~some[:, None]
-            if bonus is not None:
-                bonus = np.maximum(bonus, self.agreement[best] * some[:, None])
+            left[self.duplicates[best]] = -np.inf
+            if agree:
+                np.maximum(bonus, self.agreement[best], out=bonus)
         return self._told(picked)
 
     def alone(self, scores: Floats) -> Drawn:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from memento.memory.advantage import NOISE, TASK_PARTS, Cases, Posterior, Trials
 from memento.memory.components import COMPONENTS
-from memento.memory.promises import NEAREST, table
+from memento.memory.promises import SIMILARITY, table
 from memento.memory.runs import Run
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,7 @@ class Earlier:
 
 def earlier_of(runs: Sequence[Run], trials: Trials) -> Earlier:
     """From runs that have a reward, and the same runs as trials."""
-    slates = [place for place, run in enumerate(runs) if run.account and run.account.kind == NEAREST]
+    slates = [place for place, run in enumerate(runs) if run.account and run.account.kind == SIMILARITY]
     return Earlier(
         records=records(trials),
         without=_as_one(trials),

@@ -23,7 +23,7 @@ from memento.memory.advantage import NOISE
 Floats = NDArray[np.float64]
 
 KINDS = ("similarity", "learned", "explored")
-NEAREST = KINDS.index("similarity")
+SIMILARITY = KINDS.index("similarity")
 _PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (-0.09, 0.6)}
 _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.1, 0.4)}
 
@@ -57,7 +57,7 @@ def faded(accounts: Floats, number: int) -> Floats:
     is learned today is another slate than what was learned then; the nearest cases are what they were.
     """
     ages = np.maximum(number - accounts[:, 5], 0.0)
-    weights = np.where(accounts[:, 0] == NEAREST, 1.0, np.exp(-ages / _FADES_IN))
+    weights = np.where(accounts[:, 0] == SIMILARITY, 1.0, np.exp(-ages / _FADES_IN))
     return np.column_stack([accounts[:, :3], accounts[:, 3] * weights, accounts[:, 4:]])
 
 

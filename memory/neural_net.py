@@ -24,6 +24,9 @@ Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Tensors = dict[str, Vector]
 
+_TASK_STD = 0.1
+"""How far a task is from what the network can say of it by its vector, in units of reward."""
+
 
 @dataclass(frozen=True)
 class Pairs:
@@ -58,7 +61,7 @@ class Network:
         variance = (len(values) - 1) / len(values) * ((values - q) ** 2).sum(axis=0)
         columns = np.stack([learned.mean(axis=0), np.ones_like(q)])
         variance += (q * (1 - q)) ** 2 * (columns * (covariance @ columns)).sum(axis=0)
-        variance += self.tensors["case_variance"] * pairs.shown
+        variance += self.tensors["case_variance"] * pairs.shown + _TASK_STD**2
         return q, np.sqrt(variance)
 
 

@@ -28,7 +28,7 @@ DECAY = 15.0
 SAME_TASK = 0.95
 """Cosine from which two tasks are the same one, and stay in one fold."""
 
-_CASE_STD = 0.15
+_CASE_STD, _PSEUDO_PRODUCTS = 0.15, 100
 
 
 def train(pairs: Pairs, rewards: Floats, weights: Floats, seed: int) -> Network:
@@ -167,7 +167,8 @@ def _calibration(learned: Floats, prior: Floats, rewards: Floats, weights: Float
 
 def _case_variance(residuals: Floats, weights: Floats, pairs: Pairs) -> float:
     """τ², the variance of a case's own effect, of which a run shows as much as its share: for two residuals
-    of one case E[e_i e_j] = τ² w_i w_j. By least squares, with .15² as if seen in 30 such products.
+    of one case E[e_i e_j] = τ² w_i w_j. By least squares, with .15² as if seen in 100 such products: a few
+    hundred of them may come out at nothing by luck.
     """
     names, weight = pairs.names[pairs.shown], weights[pairs.shown]
     if not names.size:
@@ -175,5 +176,5 @@ def _case_variance(residuals: Floats, weights: Floats, pairs: Pairs) -> float:
     own = weight * residuals[pairs.shown]
     products = np.bincount(names, own) ** 2 - np.bincount(names, own**2)
     squares = np.bincount(names, weight**2) ** 2 - np.bincount(names, weight**4)
-    found = (products.sum() + 30 * _CASE_STD**2) / (squares.sum() + 30)
-    return float(np.clip(found, 0.1 * _CASE_STD**2, 0.25))
+    found = (products.sum() + _PSEUDO_PRODUCTS * _CASE_STD**2) / (squares.sum() + _PSEUDO_PRODUCTS)
+    return float(np.clip(found, 0.25 * _CASE_STD**2, 0.25))

@@ -33,7 +33,6 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.sparse import csr_array
 
-from memento.memory.components import COMPONENTS
 from memento.memory.following import USUAL_SHARPNESS, sharpness
 
 Floats = NDArray[np.float64]
@@ -80,11 +79,9 @@ class Cases:
     directions: Singles
     features: Floats
 
-    @classmethod
-    def none(cls) -> Self:
-        """No cases at all."""
-        codes, looks = np.zeros(0, np.int64), np.zeros((0, COMPONENTS), np.float32)
-        return cls(codes, codes, looks, np.zeros((0, FEATURES)))
+    def at(self, places: Codes | Sequence[int]) -> Self:
+        """Those at some places."""
+        return type(self)(*(getattr(self, name)[places] for name in self.__dataclass_fields__))
 
 
 @dataclass(frozen=True)
@@ -298,7 +295,7 @@ class Terms:
     def __init__(self, trials: Trials) -> None:
         codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
         shares = trials.shares(columns, len(codes))
-        chosen = _at(trials.slots, first)
+        chosen = trials.slots.at(first)
         table = _alike(chosen, chosen)
         same = np.asarray((shares @ shares.T).todense(), np.float32)
         alike = np.asarray((shares @ (shares @ table).T).T, np.float32)
@@ -395,7 +392,3 @@ def same_places(codes: Codes, others: Codes) -> tuple[Codes, Codes]:
     where = order[np.searchsorted(others, codes, sorter=order) % max(len(others), 1)]
     found = np.flatnonzero(codes == others[where])
     return found, where[found]
-
-
-def _at(cases: Cases, places: Codes | Sequence[int]) -> Cases:
-    return Cases(*(getattr(cases, name)[places] for name in Cases.__dataclass_fields__))

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import NOISE, TASK_PARTS, Cases, Posterior, Trials
+from memento.memory.advantage import NOISE, TASK_PARTS, Posterior, Trials
 from memento.memory.components import COMPONENTS
 from memento.memory.promises import SIMILARITY, table
 from memento.memory.runs import Run
@@ -31,29 +31,32 @@ _OF_PROMISES = 0.5
 class Earlier:
     """`records` has, by a case's code, how much better its runs ended than others, as the posterior mean of
     its own effect, in units of reward; `without` is the runs that showed nothing as one trial, None where
-    there are none; `runs` are those that showed the nearest cases, with their `parts`, shape (runs, 24).
+    there are none; `nearest` has the accounts of those that showed the nearest cases, shape (slates, 6), with
+    what came as it is and not beyond b(s), and `parts` the components of their tasks, shape (slates, 24).
     """
 
     records: Mapping[int, float]
     without: Trials | None
-    runs: Sequence[Run]
+    nearest: Floats
     parts: Floats
 
     def accounts(self, posterior: Posterior) -> Floats:
         """Of the slates of the nearest cases, shape (slates, 6), with b(s) as it is known now."""
-        without = posterior.baseline_of(self.parts).tolist()
-        found = table((run.account for run in self.runs if run.account), without)
-        found[:, 3] *= _OF_PROMISES
+        found = self.nearest.copy()
+        found[:, 2] -= posterior.baseline_of(self.parts)
         return found
 
 
 def earlier_of(runs: Sequence[Run], trials: Trials) -> Earlier:
     """From runs that have a reward, and the same runs as trials."""
-    slates = [place for place, run in enumerate(runs) if run.account and run.account.kind == SIMILARITY]
+    accounts = {place: run.account for place, run in enumerate(runs) if run.account}
+    slates = [place for place, account in accounts.items() if account.kind == SIMILARITY]
+    nearest = table((accounts[place] for place in slates), np.zeros(len(slates)))
+    nearest[:, 3] *= _OF_PROMISES
     return Earlier(
         records=records(trials),
         without=_as_one(trials),
-        runs=[runs[place] for place in slates],
+        nearest=nearest,
         parts=trials.parts[slates],
     )
 
@@ -85,7 +88,7 @@ def _as_one(trials: Trials) -> Trials | None:
         sizes=np.zeros(1, np.int64),
         rewards=np.asarray([np.average(trials.rewards[nothing], weights=weights)]),
         weights=np.asarray([weights.sum()]),
-        slots=Cases.none(),
+        slots=trials.slots.at([]),
         slot_runs=np.zeros(0, np.int64),
         slot_shares=np.zeros(0),
     )

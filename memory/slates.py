@@ -81,7 +81,7 @@ class Slates:
             left[self.duplicates[best]] = -np.inf
             if agree:
                 np.maximum(bonus, self.agreement[best], out=bonus)
-        return self._told(picked)
+        return self._with_shares(picked)
 
     def alone(self, scores: Floats) -> Drawn:
         """The case of the greatest score, by itself, of each row of scores, shape (draws, candidates)."""
@@ -129,7 +129,7 @@ class Slates:
         more = self.belief.company_std * drawn.further[rows, sizes - 1]
         return np.asarray(np.sqrt(np.maximum(variance, 0.0) * company**2 + more**2))
 
-    def _told(self, picked: Places) -> Drawn:
+    def _with_shares(self, picked: Places) -> Drawn:
         there, held = picked >= 0, np.maximum(picked, 0)
         further = np.maximum(np.cumsum((self.did[held] != 0) & there, axis=1) - 1.0, 0.0)
         if self.told:

@@ -116,6 +116,13 @@ class Trials:
         places = np.concatenate([self.slot_runs, more.slot_runs + len(self)])
         return replace(self, **runs, slots=Cases(**slots), slot_runs=places)
 
+    @cached_property
+    def of_runs(self) -> "csr_array[Singles]":
+        """The slots' shares, shape (runs, slots): what it multiplies is added up by run."""
+        ends = np.concatenate([[0], np.cumsum(self.sizes)])
+        places = np.arange(len(self.slot_runs))
+        return csr_array((self.slot_shares.astype(np.float32), places, ends), shape=(len(self), len(places)))
+
     def shares(self, columns: Codes, count: int) -> "csr_array[Singles]":
         """Who had which share, shape (runs, count), for slots that belong to those columns."""
         where = (self.slot_runs, columns)
@@ -273,7 +280,7 @@ class Posterior:
         terms *= (family + match * there)[:, None]
         shown, which = same_places(slots.codes, cases.codes)
         terms[shown, which] += own + place * there[shown]
-        sums = trials.shares(np.arange(len(slots.codes)), len(slots.codes)) @ terms
+        sums = trials.of_runs @ terms
         sums += (everywhere * near * (trials.sizes > 0))[:, None]
         return np.asarray(sums * trials.company(self.hyper.rho).astype(np.float32)[:, None]).T
 

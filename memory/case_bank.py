@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Collection as SetOf
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,14 +31,11 @@ T = TypeVar("T")
 
 _log = logging.getLogger("memento")
 
-_SPARE = 16
-"""How many more cases a search asks for than it needs, for those that may not be shown..."""
 _MORE = 4
-"""... and how many times as many where that was not enough."""
+"""How many times as many cases a search asks for where too many of those found may not be shown."""
 
 
-@dataclass(frozen=True)
-class Candidate:
+class Candidate(NamedTuple):
     """A case that a search found. `similarity` is the cosine of the two tasks; `vector` has unit length."""
 
     case_id: str
@@ -86,6 +83,7 @@ class CaseBank(Curation):
         self._index = ChromaIndex(self.home, chroma_url)
         self._embedded = chroma_url is None
         self._known_dimensions: int | None = None
+        self._withheld: dict[str, int] = {}
         try:
             if chroma_url is None:
                 self.home.claim()
@@ -248,7 +246,10 @@ class CaseBank(Curation):
             case_id for space in self._layers(namespace) for case_id in self._index.nearest(task, n, space)
         ]
         looks = self._read(journal.read_looks, near, namespace)
-        cosines = {case_id: float(unit(look.vector) @ task) for case_id, look in looks.items()}
+        if not looks:
+            return []
+        found = unit(journal.vectors_of(list(looks.values()))) @ task
+        cosines = dict(zip(looks, found.tolist(), strict=True))
         nearest = sorted(cosines, key=lambda case_id: -cosines[case_id])[:n]
         return [(i, cosines[i], looks[i].status) for i in nearest if looks[i].status != "active"]
 
@@ -301,13 +302,16 @@ class CaseBank(Curation):
         also: SetOf[str],
     ) -> list[Candidate]:
         """At least the `n` nearest active cases of one layer, if there are so many, and those of `also`."""
-        wanted = n + len(exclude) + _SPARE
+        spare = self._withheld.get(layer, 0)  # as many as lately were in the way
+        wanted = n + len(exclude) + spare
         while True:
             ids = self._index.nearest(task, wanted, layer)
             read = {case_id: None for case_id in (*ids, *also) if case_id not in exclude}
             found = self._candidates(task, list(read), namespace)
             near = set(ids).intersection(candidate.case_id for candidate in found)
             if len(near) >= n or len(ids) < wanted:
+                withheld = len(set(ids).difference(exclude)) - len(near)
+                self._withheld[layer] = max(withheld, spare - 1)
                 return found
             # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
             wanted *= _MORE
@@ -318,7 +322,7 @@ class CaseBank(Curation):
         found = [(i, looks[i]) for i in case_ids if i in looks and looks[i].status == "active"]
         if not found:
             return []
-        vectors = unit(np.stack([look.vector for _, look in found]))
+        vectors = unit(journal.vectors_of([look for _, look in found]))
         return [
             Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
             for (case_id, look), own, cosine in zip(found, vectors, (vectors @ task).tolist(), strict=True)

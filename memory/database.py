@@ -2,12 +2,25 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import JSON, URL, ColumnElement, Engine, bindparam, create_engine, event, func, select
+from sqlalchemy import (
+    JSON,
+    URL,
+    ColumnElement,
+    Connection,
+    Engine,
+    Select,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    select,
+)
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import ExceptionContext
 
 from memento.memory.errors import MementoError, UsageError
@@ -41,11 +54,30 @@ def open_engine(path: Path) -> Engine:
 
     @event.listens_for(engine, "handle_error")
     def _on_error(context: ExceptionContext) -> None:
-        said = what_happened(context.original_exception, path)
-        if said is not None:
-            raise MementoError(said) from context.original_exception
+        _raise_if_known(context.original_exception, path)
 
     return engine
+
+
+def as_text(statement: Select[Any]) -> str:
+    """A statement in SQLite's words, with its parameters as :name."""
+    return str(statement.compile(dialect=sqlite.dialect(paramstyle="named")))
+
+
+def quick_rows(
+    connection: Connection, statement: str, parameters: Mapping[str, str | int]
+) -> list[tuple[Any, ...]]:
+    """All rows of a statement, with its values as SQLite has them. For what every choice asks: the layers of
+    SQLAlchemy take longer than the answer.
+    """
+    if not connection.in_transaction():
+        connection.begin()
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
+    try:
+        return driver.execute(statement, parameters).fetchall()
+    except sqlite3.Error as error:
+        _raise_if_known(error, Path(str(connection.engine.url.database)))
+        raise
 
 
 def among(column: ColumnElement[str], ids: str | Collection[str]) -> ColumnElement[bool]:
@@ -69,6 +101,12 @@ def check_not_forked(owner: int, home: Path) -> None:
             f"{home} was opened by process {owner}, from which this one was forked: open it anew in this "
             "process, with a folder of its own while the other one runs"
         )
+
+
+def _raise_if_known(error: BaseException, path: Path) -> None:
+    said = what_happened(error, path)
+    if said is not None:
+        raise MementoError(said) from error
 
 
 def what_happened(error: BaseException, path: Path) -> str | None:

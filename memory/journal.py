@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,18 +13,16 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
-    String,
     bindparam,
     delete,
     func,
     select,
-    type_coerce,
     update,
 )
 from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
-from memento.memory.database import among
+from memento.memory.database import among, as_text, quick_rows
 from memento.memory.errors import UsageError
 from memento.memory.redact import redact
 from memento.memory.schema import cases, facts, runs
@@ -43,12 +41,11 @@ class JournalRow:
     vector: Vector
 
 
-@dataclass(frozen=True)
-class Looks:
-    """What a choice needs of a case; `vector` is as it was given."""
+class Looks(NamedTuple):
+    """What a choice needs of a case; `vector` is as it was given, as the bytes of float32."""
 
     status: Status
-    vector: Vector
+    vector: bytes
     outcome: Outcome
     tools: tuple[str, ...]
     probation: bool
@@ -194,12 +191,16 @@ def read_some(connection: Connection, namespace: str, ids: Sequence[str]) -> dic
 
 def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Looks]:
     """What a choice needs of those of the ids that are there."""
+    asked = {"namespace": namespace, "ids": json.dumps(ids)}
     return {
-        case_id: Looks(status, np.frombuffer(vector, dtype=np.float32), outcome, _tools(tools), bool(new))
-        for case_id, status, vector, outcome, new, tools in connection.execute(
-            _LOOKS, {"namespace": namespace, "ids": ids}
-        ).all()
+        case_id: Looks(status, vector, outcome, _tools(tools), bool(new))
+        for case_id, status, vector, outcome, new, tools in quick_rows(connection, _LOOKS, asked)
     }
+
+
+def vectors_of(looks: Sequence[Looks]) -> NDArray[np.float32]:
+    """Their vectors, shape (looks, dimensions)."""
+    return np.frombuffer(b"".join(look.vector for look in looks), np.float32).reshape(len(looks), -1)
 
 
 def read_vectors(
@@ -340,9 +341,10 @@ def _live(namespace: str | BindParameter[Any]) -> Select[Any]:
 # What every choice asks is built once: to build it takes SQLAlchemy longer than SQLite takes to answer.
 _DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
 _THESE = _live(bindparam("namespace")).where(among(cases.c.id, "ids"))
-_LOOKS: Select[Any] = _THESE.with_only_columns(
-    *(cases.c[name] for name in ("id", "status", "vector", "outcome", "probation")),
-    type_coerce(cases.c.tools, String),
+_LOOKS = as_text(
+    _THESE.with_only_columns(
+        *(cases.c[name] for name in ("id", "status", "vector", "outcome", "probation", "tools"))
+    )
 )
 _MARKS = _THESE.with_only_columns(
     cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import String, bindparam, select, type_coerce
+from sqlalchemy import String, bindparam, func, select, type_coerce
 
-from memento.memory.database import among
+from memento.memory.database import among, as_text, quick_rows
 from memento.memory.hubs import NEAREST
 from memento.memory.ledger import Ledger
 from memento.memory.promises import KINDS, Account
@@ -61,6 +61,9 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
     """The learning runs after number `since` that changed after `revision`."""
     asked = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
+        newest = quick_rows(connection, _NEWEST, {"namespace": namespace})[0][0]
+        if newest is None or newest <= revision:
+            return []
         found = connection.execute(_CHANGED if revision else _SINCE, asked).all()
         if not found:
             return []
@@ -126,6 +129,7 @@ _CANDIDATES = type_coerce(runs.c.candidates, String).label("candidates")
 _RUNS = select(*(runs.c[name] for name in _RUN_COLUMNS), _CANDIDATES).where(
     runs.c.namespace == bindparam("namespace"), runs.c.learn
 )
+_NEWEST = as_text(select(func.max(runs.c.revision)).where(runs.c.namespace == bindparam("namespace")))
 _SINCE = _RUNS.where(runs.c.number > bindparam("since"))
 # By revision few have changed; SQLite would look for them by number, among all since then.
 _CHANGED = _RUNS.where(runs.c.revision > bindparam("revision"), runs.c.number + 0 > bindparam("since"))

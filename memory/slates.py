@@ -35,9 +35,15 @@ class Drawn:
         return np.asarray((self.places >= 0).sum(axis=1))
 
     @property
-    def first(self) -> Self:
-        """The first of them alone."""
-        return replace(self, places=self.places[:1], shares=self.shares[:1], further=self.further[:1])
+    def held(self) -> Places:
+        """The places, and 0 beyond a slate's end, where its shares are 0."""
+        return np.maximum(self.places, 0)
+
+    def rows(self, which: slice) -> Self:
+        """Some of them."""
+        return replace(
+            self, places=self.places[which], shares=self.shares[which], further=self.further[which]
+        )
 
     def times(self, count: int) -> Self:
         """One slate, so often."""
@@ -66,8 +72,10 @@ class Slates:
         """Whether any candidate tells what it did."""
         return bool(self.did.any())
 
-    def drawn(self, scores: Floats) -> Drawn:
-        """The slates of the greatest scores, which have shape (draws, candidates)."""
+    def places(self, scores: Floats) -> Places:
+        """Those of the slates of the greatest scores, which have shape (draws, candidates); shape
+        (draws, k), -1 where none is open any more.
+        """
         draws, count = scores.shape
         rows = np.arange(draws)
         picked = np.full((draws, self.k), -1, np.int64)
@@ -76,60 +84,28 @@ class Slates:
         for rank in range(min(self.k, count)):
             worth = left + bonus if agree else left
             best = worth.argmax(axis=1)
-            some = np.isfinite(left[rows, best])
-            picked[some, rank] = best[some]
-            left[self.duplicates[best]] = -np.inf
+            picked[:, rank] = np.where(np.isfinite(left[rows, best]), best, -1)
+            np.copyto(left, -np.inf, where=self.duplicates[best])
             if agree:
                 np.maximum(bonus, self.agreement[best], out=bonus)
-        return self._with_shares(picked)
+        return picked
 
-    def alone(self, scores: Floats) -> Drawn:
-        """The case of the greatest score, by itself, of each row of scores, shape (draws, candidates)."""
+    def single_places(self, scores: Floats) -> Places:
+        """That of the case of the greatest score, by itself, of each row of scores, as slates."""
         picked = np.full((len(scores), self.k), -1, np.int64)
         picked[:, 0] = scores.argmax(axis=1)
-        shares = np.zeros((len(scores), self.k, self.k))
-        shares[:, :, 0] = 1.0
-        return Drawn(picked, shares, np.zeros((len(scores), self.k)))
+        return picked
 
-    def near(self) -> Drawn:
-        """The slate of the K nearest, once."""
-        order = np.arange(len(self.belief.mean), dtype=np.float64)
-        open_ = replace(self, agreement=np.zeros_like(self.agreement))
-        return open_.drawn(np.where(order < self.nearest, -order, -np.inf)[None, :])
+    def nearest_places(self) -> Places:
+        """Those of the slate of the K nearest, shape (1, k)."""
+        picked: list[int] = []
+        for place in range(self.nearest):
+            if len(picked) < self.k and not self.duplicates[picked, place].any():
+                picked.append(place)
+        return np.asarray([picked + [-1] * (self.k - len(picked))], np.int64)
 
-    def values(self, drawn: Drawn, scores: Floats, rho: Floats, kappa: Floats) -> Floats:
-        """(1 + ρ(m−1))·Σ share·score of the first m of each slate + κ·further, shape (draws, k); -inf beyond
-        its end. Scores have shape (draws, candidates), ρ and κ (draws,).
-        """
-        there = drawn.places >= 0
-        held = np.take_along_axis(scores, np.maximum(drawn.places, 0), axis=1) * there
-        mean = np.matmul(drawn.shares, held[:, :, None])[:, :, 0]
-        company = np.maximum(1.0 + rho[:, None] * np.arange(self.k), _LEAST_COMPANY)
-        return np.where(there, mean * company + kappa[:, None] * drawn.further, -np.inf)
-
-    def promised(self, drawn: Drawn, sizes: Places, scores: Floats | None = None) -> Floats:
-        """What the first `sizes` cases of each slate are promised to add to nothing, by the mean of what is
-        believed or by other scores, shape (draws,).
-        """
-        count = len(sizes)
-        if scores is None:
-            scores = np.broadcast_to(self.belief.mean, (count, len(self.belief.mean)))
-        rho, kappa = np.full(count, self.hyper.rho), np.full(count, self.belief.company)
-        return np.asarray(self.values(drawn, scores, rho, kappa)[np.arange(count), sizes - 1])
-
-    def common_std(self, drawn: Drawn, sizes: Places) -> Floats:
-        """The standard deviation of what the first cases of each slate share with all cases, times the
-        company they are in; shape (draws,).
-        """
-        rows = np.arange(len(sizes))
-        held = self.features[np.maximum(drawn.places, 0)]
-        mean = np.matmul(drawn.shares[rows, sizes - 1][:, None, :], held)[:, 0]
-        variance = ((mean @ self.belief.common) * mean).sum(axis=1)
-        company = np.maximum(1.0 + self.hyper.rho * (sizes - 1), _LEAST_COMPANY)
-        more = self.belief.company_std * drawn.further[rows, sizes - 1]
-        return np.asarray(np.sqrt(np.maximum(variance, 0.0) * company**2 + more**2))
-
-    def _with_shares(self, picked: Places) -> Drawn:
+    def with_shares(self, picked: Places) -> Drawn:
+        """These slates, with what share of the credit each case is expected to get."""
         there, held = picked >= 0, np.maximum(picked, 0)
         further = np.maximum(np.cumsum((self.did[held] != 0) & there, axis=1) - 1.0, 0.0)
         if self.told:
@@ -139,6 +115,36 @@ class Slates:
             alike = np.tri(self.k) / sizes[:, None]
             shares = np.broadcast_to(alike, (len(picked), self.k, self.k))
         return Drawn(picked, shares, np.asarray(further))
+
+    def values(self, drawn: Drawn, held: Floats, rho: Floats, kappa: Floats) -> Floats:
+        """(1 + ρ(m−1))·Σ share·score of the first m of each slate + κ·further, shape (draws, k); -inf beyond
+        its end. The scores of the cases that each slate holds have shape (draws, k), ρ and κ (draws,).
+        """
+        mean = np.matmul(drawn.shares, held[:, :, None])[:, :, 0]
+        company = np.maximum(1.0 + rho[:, None] * np.arange(self.k), _LEAST_COMPANY)
+        return np.where(drawn.places >= 0, mean * company + kappa[:, None] * drawn.further, -np.inf)
+
+    def promised(self, drawn: Drawn, sizes: Places, held: Floats | None = None) -> Floats:
+        """What the first `sizes` cases of each slate, at least one, are promised to add to nothing, by the
+        mean of what is believed or by other scores of the cases held, shape (draws, k); shape (draws,).
+        """
+        scores = self.belief.mean[drawn.held] if held is None else held
+        last = np.arange(len(sizes)), sizes - 1
+        mean = (drawn.shares[last] * scores).sum(axis=1)
+        return np.asarray(mean * self._company(sizes) + self.belief.company * drawn.further[last])
+
+    def common_std(self, drawn: Drawn, sizes: Places) -> Floats:
+        """The standard deviation of what the first cases of each slate share with all cases, times the
+        company they are in; shape (draws,).
+        """
+        last = np.arange(len(sizes)), sizes - 1
+        mean = np.matmul(drawn.shares[last][:, None, :], self.features[drawn.held])[:, 0]
+        variance = ((mean @ self.belief.common) * mean).sum(axis=1)
+        more = self.belief.company_std * drawn.further[last]
+        return np.asarray(np.sqrt(np.maximum(variance, 0.0) * self._company(sizes) ** 2 + more**2))
+
+    def _company(self, sizes: Places) -> Floats:
+        return np.asarray(np.maximum(1.0 + self.hyper.rho * (sizes - 1), _LEAST_COMPANY))
 
 
 def slates_of(

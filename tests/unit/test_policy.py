@@ -13,6 +13,7 @@ from scipy.stats import chi2
 
 from memento.memory import Case, CaseBank, Ledger, Policy, Selection, auto, build_policy, credit, soft
 from memento.memory.advantage_q import AdvantageQ
+from memento.memory.draws import REDRAWS
 from memento.memory.errors import UsageError
 from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR
@@ -303,7 +304,7 @@ def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> 
 
     def chi_squared(expected: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
         """Of counts in 1,500 draws against chances that are themselves from 129."""
-        variance = np.maximum(expected * (1 - expected), 1e-3) * (1 / 1500 + 1 / (1 + auto.REDRAWS))
+        variance = np.maximum(expected * (1 - expected), 1e-3) * (1 / 1500 + 1 / (1 + REDRAWS))
         return float(((counts / 1500 - expected) ** 2 / variance).sum())
 
     kinds = np.asarray([sum(draw.kind == kind for draw in draws) for kind in told], np.float64)

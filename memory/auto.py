@@ -11,15 +11,19 @@ and now and then others, to learn from.
 3. While it is not clear from mean rewards alone whether cases help, more runs show nothing: all else is
    measured against b(s), and a few unlucky runs without cases would make whatever is shown look good.
 4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
-   sampling, with a third of the deviation: of many more cases than there are runs, one that did well is worth
+   sampling, with a fifth of the deviation: of many more cases than there are runs, one that did well is worth
    another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a sixteenth as
    much. Where cases tell what they did it is a whole slate: there it is seen which of them was followed,
    and several keep a planner to the form. A single one competes by the record of exploring, in every second
-   run at most, so that all else is still compared with it. Else it is shown where the draw says that it is
-   better than the best known, and where its expected cost still fits into a fund: a little that grows as the
-   root of the number of runs, and a quarter of what the shown slates have been seen to bring beyond chance.
-   So what exploring costs is bounded beforehand (as conservative bandits do, Wu et al. 2016), and where the
-   model finds little to hope for, less is spent.
+   run at most, so that all else is still compared with it, and with .05 more against other slates, since it
+   teaches more. Else it is shown where the draw says that it is better than the best known, and where its
+   expected cost still fits into a fund: a little that grows as the root of the number of runs, and a quarter
+   of what the shown slates have been seen to bring beyond chance, less what exploring cost. So that is
+   bounded beforehand (as conservative bandits do, Wu et al. 2016), and where the model finds little to hope
+   for, less is spent. The fuller the fund, the more of its deviation is added to each case: a home that gains
+   by the best case that it knows can pay for looking for a better one.
+5. Slates of any size are shown now and then, the nearest cases too, and less as runs go by: of fewer cases
+   more is learned, and what several add up to only so.
 
 A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
 tools as one in it are preferred, the more the closer their tasks.
@@ -57,7 +61,7 @@ class Choice:
     slate_propensity: float
     empty_propensity: float
     expected: float
-    spent: float = 0.0
+    forgone: float = 0.0
     gained: float = 0.0
 
     def told(self, candidates: Sequence[Candidate], values: QValues) -> dict[str, Any]:
@@ -73,7 +77,7 @@ class Choice:
             "empty_propensity": self.empty_propensity,
             "explored": self.kind == "explored",
             "expected": self.expected,
-            "spent": self.spent,
+            "spent": self.forgone,
             "gained": self.gained,
         }
 
@@ -110,7 +114,7 @@ def choose(slates: Slates, state: State, rng: np.random.Generator) -> Choice:
         slate_propensity=(1.0 - FLOOR) * slate if places else empty,
         empty_propensity=empty,
         expected=without + draws.promised,
-        spent=draws.cost,
+        forgone=draws.forgone,
         gained=0.0 if kind == "nothing" else draws.promised - draws.best.instead(state, kind, shown),
     )
 

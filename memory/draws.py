@@ -15,18 +15,22 @@ Flags = NDArray[np.bool_]
 
 REDRAWS = 128
 """How often a choice is drawn again to learn how probable it was."""
-_CURIOSITY = 0.3  # of the posterior's standard deviation, when exploring
+_CURIOSITY = 0.2  # of the posterior's standard deviation, when exploring
+_HOPE, _FULL = 1.0, 5.0  # of the same, added to each case where the fund has so much
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
 _PROMISE_DOUBT = 0.5  # of that of how far promises are kept
 _SETTLED_AFTER = 500  # runs; then these three have fallen by a third: exploring is what keeps trying
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
-_RANDOM_SIZE = 0.05  # share of learned slates whose size is drawn, so that ρ and κ can be learned
+_RANDOM_SIZE = 0.3  # share of slates whose size is drawn
+_RANDOM_SIZE_TOLD = 0.05  # where cases tell what they did: there it is seen which was followed
+_SIZES_KNOWN_AFTER = 300  # runs; then the former has fallen by half
 _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would teach little for what it costs
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
 _BY_RECORD = 0.5  # of runs, at most, explore because that did best
+_TEACHES = 0.05  # what the outcome of a single case is worth beyond that of a slate
 _WITHOUT = 0.35  # of runs show nothing, times how likely it is that cases do not help
 _WITHOUT_TOLD = 0.08  # where they tell what they did: by the prior (κ) they help
 _FUND, _FROM_GAINS = 0.16, 0.25
@@ -45,6 +49,11 @@ class Best:
     near_promised: float
     near_value: float
 
+    @property
+    def lead(self) -> float:
+        """What it is worth beyond the better of nothing and the nearest cases."""
+        return max(0.0, self.value - max(0.0, self.near_value))
+
     def instead(self, state: State, kind: str, shown: Places) -> float:
         """What the better of nothing and the nearest cases would be worth instead of those shown, a slate of
         this kind. As far as they are the same cases, what is promised of them is kept as it is of those.
@@ -58,14 +67,15 @@ class Best:
 @dataclass(frozen=True)
 class Draws:
     """The choice, drawn 1 + 128 times; the first is the one that counts. `kinds` and `sizes` have one entry a
-    draw, `shown` one row; `cost` (of exploring) and `promised` (beyond nothing) are those of the first.
+    draw, `shown` one row; `promised` (beyond nothing) is that of the first, and `forgone` what the best known
+    was worth beyond the better of nothing and the nearest where exploring took its place.
     """
 
     best: Best
     kinds: NDArray[np.str_]
     shown: Places
     sizes: Places
-    cost: float
+    forgone: float
     promised: float
 
 
@@ -88,11 +98,13 @@ def best_of(slates: Slates, state: State) -> Best:
 def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     """The choice, drawn 1 + 128 times."""
     moved = _moved(slates, rng)
-    ranking, trying = _ranking(slates, state, moved, rng), _trying(slates, rng)
+    ranking, trying = _ranking(slates, state, moved, rng), _trying(slates, state, rng)
     near, mean, learned, explored = _options(slates, ranking, trying)
     best = _best(slates, state, near, mean)
     near = near.times(1 + REDRAWS)
     learned_sizes = _sizes(slates, state, learned, ranking, rng)
+    shorter = (rng.random(1 + REDRAWS) < _how_often_any_size(slates, state)) & (not slates.told)
+    near_sizes = np.where(shorter, rng.integers(1, near.lengths + 1), near.lengths)
     tried = _tried(slates, state, explored, trying, best)
     settling = float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
 
@@ -107,7 +119,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     }
     nearest = options["similarity"] >= options["learned"]
     shown = np.where(nearest[:, None], near.places, learned.places)
-    sizes = np.where(nearest, near.lengths, learned_sizes)
+    sizes = np.where(nearest, near_sizes, learned_sizes)
     some, by_record = _compared(slates, state, options, settling, rng)
     tries = by_record | tried.paid
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
@@ -118,7 +130,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
         kinds=kinds,
         shown=np.where(tries[:, None], explored.places, shown),
         sizes=sizes,
-        cost=0.0 if by_record[0] or not tries[0] else float(tried.cost[0]),
+        forgone=0.0 if by_record[0] or not tries[0] else best.lead,
         promised=0.0 if first is None else float(slates.promised(first.rows(slice(0, 1)), sizes[:1])[0]),
     )
 
@@ -148,12 +160,16 @@ def _ranking(slates: Slates, state: State, moved: Floats, rng: np.random.Generat
     return np.asarray(belief.mean + _RANKING_DOUBT * moved + noise)
 
 
-def _trying(slates: Slates, rng: np.random.Generator) -> Floats:
-    """Draws of all f(s,·) from the posterior, to explore by, shape (draws, candidates)."""
+def _trying(slates: Slates, state: State, rng: np.random.Generator) -> Floats:
+    """Draws of all f(s,·) from the posterior, to explore by, shape (draws, candidates): the fuller the fund,
+    the higher where little is known, so that what may be better than the best known is tried.
+    """
     belief = slates.belief
     lower = np.linalg.cholesky(belief.covariance + 1e-4 * np.eye(len(belief.mean)))
     noise = rng.standard_normal((1 + REDRAWS, len(belief.mean)))
-    return np.asarray(belief.mean + _CURIOSITY * (noise @ lower.T))
+    hope = _HOPE * min(1.0, max(0.0, fund(state)) / _FULL)
+    hoped = belief.mean + hope * np.sqrt(np.maximum(np.diag(belief.covariance), 0.0))
+    return np.asarray(hoped + _CURIOSITY * (noise @ lower.T))
 
 
 def _options(slates: Slates, ranking: Floats, trying: Floats) -> list[Drawn]:
@@ -193,7 +209,17 @@ def _sizes(slates: Slates, state: State, learned: Drawn, ranking: Floats, rng: n
     kappa = belief.company + doubt * belief.company_std * rng.standard_normal(count)
     sizes = slates.values(learned, _at(ranking, learned), rho, kappa).argmax(axis=1) + 1
     random_size = rng.integers(1, learned.lengths + 1)
-    return np.where(rng.random(count) < late * _RANDOM_SIZE, random_size, sizes)
+    return np.where(rng.random(count) < _how_often_any_size(slates, state), random_size, sizes)
+
+
+def _how_often_any_size(slates: Slates, state: State) -> float:
+    """The share of slates whose size is drawn: of fewer cases what comes says more, and ρ and κ are learned
+    only so.
+    """
+    late = min(1.0, state.number / _SIZES_AFTER)
+    if slates.told:
+        return late * _RANDOM_SIZE_TOLD
+    return late * _RANDOM_SIZE * _SIZES_KNOWN_AFTER / (_SIZES_KNOWN_AFTER + state.number)
 
 
 def _tried(slates: Slates, state: State, explored: Drawn, trying: Floats, best: Best) -> _Tried:
@@ -216,7 +242,8 @@ def _compared(
     # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
     shows = rng.random(count) >= (_WITHOUT_TOLD if slates.told else _WITHOUT) * state.doubt
     may = (rng.random(count) < _BY_RECORD) & (not slates.told)
-    return (known > without) & shows, (options["explored"] > np.maximum(known, without)) & shows & may
+    better = options["explored"] > np.maximum(known - _TEACHES, without)
+    return (known > without) & shows, better & shows & may
 
 
 def _at(scores: Floats, drawn: Drawn) -> Floats:

@@ -31,7 +31,7 @@ _OF_PROMISES = 0.5
 class Earlier:
     """`records` has, by a case's code, how much better its runs ended than others, as the posterior mean of
     its own effect, in units of reward; `without` is the runs that showed nothing as one trial, None where
-    there are none; `nearest` has the accounts of those that showed the nearest cases, shape (slates, 6), with
+    there are none; `nearest` has the accounts of those that showed the nearest cases, shape (slates, 7), with
     what came as it is and not beyond b(s), and `parts` the components of their tasks, shape (slates, 24).
     """
 
@@ -41,7 +41,7 @@ class Earlier:
     parts: Floats
 
     def accounts(self, posterior: Posterior) -> Floats:
-        """Of the slates of the nearest cases, shape (slates, 6), with b(s) as it is known now."""
+        """Of the slates of the nearest cases, shape (slates, 7), with b(s) as it is known now."""
         found = self.nearest.copy()
         found[:, 2] -= posterior.baseline_of(self.parts)
         return found

@@ -34,7 +34,8 @@ _FADES_IN = 300  # runs
 class Account(NamedTuple):
     """One shown slate, in units of reward: the place of its kind in KINDS; what was promised of it beyond
     b(s); what came (not a number while that is unknown), and its weight; what it was to gain on the better of
-    nothing and the nearest cases; and the number of its run.
+    nothing and the nearest cases; the number of its run; and, of an explored slate that was paid for, what
+    the best known was worth beyond the better of nothing and the nearest.
     """
 
     kind: int
@@ -43,10 +44,11 @@ class Account(NamedTuple):
     weight: float
     gained: float
     number: int
+    forgone: float = 0.0
 
 
 def table(accounts: Iterable[Account], without: Iterable[float]) -> Floats:
-    """The accounts as rows, shape (slates, 6), with what came beyond b(s), `without`, as it is known now."""
+    """The accounts as rows, shape (slates, 7), with what came beyond b(s), `without`, as it is known now."""
     rows = np.asarray(list(accounts), np.float64).reshape(-1, len(Account._fields))
     rows[:, 2] -= np.asarray(list(without), np.float64)
     return rows
@@ -91,7 +93,7 @@ class Kept:
 
 
 def kept(kind: str, accounts: Floats) -> Kept:
-    """What these accounts, shape (slates, 6), teach of a kind of slate."""
+    """What these accounts, shape (slates, 7), teach of a kind of slate."""
     precision = np.diag(1.0 / np.square(_PRIOR_STD[kind]))
     target = precision @ np.asarray(_PRIOR_MEAN[kind])
     known = accounts[(accounts[:, 0] == KINDS.index(kind)) & np.isfinite(accounts[:, 2])]
@@ -103,16 +105,16 @@ def kept(kind: str, accounts: Floats) -> Kept:
 
 
 def cost_of_exploring(accounts: Floats, known: Kept) -> float:
-    """What the explored slates cost, in units of reward: how far they fall behind the better of nothing and
-    the nearest cases by what is `known` of exploring now.
+    """What the explored slates cost, in units of reward: how far they fall behind the best of nothing, the
+    nearest cases and, where they were paid for, the best known, by what is `known` of exploring now.
     """
-    _, promised, _, _, gained, _ = accounts[accounts[:, 0] == KINDS.index("explored")].T
-    return float(np.maximum(0.0, promised - gained - known.worth(promised)).sum())
+    _, promised, _, _, gained, _, forgone = accounts[accounts[:, 0] == KINDS.index("explored")].T
+    return float(np.maximum(0.0, promised - gained + forgone - known.worth(promised)).sum())
 
 
 def credible_gain(accounts: Floats) -> float:
     """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
     standard deviation of the noise in it, or 0.
     """
-    _, promised, came, weights, gained, _ = accounts[np.isfinite(accounts[:, 2])].T
+    _, promised, came, weights, gained, _, _ = accounts[np.isfinite(accounts[:, 2])].T
     return max(0.0, float(weights @ (came - promised + gained)) - float(np.sqrt(NOISE * weights.sum())))

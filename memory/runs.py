@@ -108,6 +108,7 @@ def _account(row: Any, reward: float | None, weight: float) -> Account | None:
         weight=weight,
         gained=row.gained or 0.0,
         number=row.number,
+        forgone=row.spent or 0.0,
     )
 
 
@@ -121,6 +122,7 @@ _RUN_COLUMNS = (
     "expected",
     "without",
     "gained",
+    "spent",
     "usual_cosine",
     "use_is",
 )

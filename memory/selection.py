@@ -24,11 +24,11 @@ class Selection:
     the probability of all that was shown, in this order, and `empty_propensity` that of showing nothing, both
     over all arms. `explored` slates are shown to learn from them. `expected` is the reward that the policy
     expects of what it shows, `without` that of showing nothing (`without_std` its
-    standard deviation), `spent` what exploring is expected to cost, `gained` what the shown slate is promised
-    to add to the better of nothing and the nearest cases. `candidates` holds (case id,
-    similarity, Q) of all that were considered; `usual_cosine` is what cases that have nothing to do with the
-    task are expected to have; `shared` the namespace whose cases were candidates too. What a policy does not
-    know is None.
+    standard deviation), `gained` what the shown slate is promised to add to the better of nothing and the
+    nearest cases, and `spent` what the best known would have, where exploring took its place. `candidates`
+    holds (case id, similarity, Q) of all that were considered; `usual_cosine` is what cases that have nothing
+    to do with the task are expected to have; `shared` the namespace whose cases were candidates too. What a
+    policy does not know is None.
     """
 
     run_id: str

@@ -1,4 +1,4 @@
-"""Ctrl-C that is heeded, whatever swallows it on the way."""
+"""Ctrl-C and SIGTERM that are heeded, whatever swallows them on the way."""
 
 import signal
 import threading
@@ -9,7 +9,7 @@ from types import FrameType
 
 @contextmanager
 def heeded_interrupt() -> Iterator[Callable[[], None]]:
-    """Give a function that raises KeyboardInterrupt where Ctrl-C was pressed since. It is raised at once too,
+    """Give a function that raises KeyboardInterrupt where either came since. It is raised at once too,
     but what runs at that moment, an import or native code, may swallow it.
     """
     asked = threading.Event()
@@ -25,8 +25,9 @@ def heeded_interrupt() -> Iterator[Callable[[], None]]:
     if threading.current_thread() is not threading.main_thread():
         yield check  # signals come to the main thread
         return
-    before = signal.signal(signal.SIGINT, note)
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield check
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +16,7 @@ from memento.bench.arms import MeanArm
 from memento.bench.simulation import Cell, run_cell
 from memento.bench.worlds import World, make_world
 from memento.cli import _code
+from tests.memory_tools import child_environment
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,6 +192,27 @@ def test_a_stopped_bench_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
     assert again == first
     assert log.read_text().splitlines(keepends=True)[:2] == lines[:2]
     assert sorted(log.read_text().splitlines(keepends=True)) == sorted(lines)
+
+
+def test_a_bench_that_is_told_to_end_says_how_to_go_on_and_leaves_no_worker(tmp_path: Path) -> None:
+    asked = ["--world", "similar", "--arms", "none,kernel", "--tasks", "1000", "--seeds", "20", "--json"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "memento", "bench", *asked, "--out", str(tmp_path)],
+        env=child_environment(),
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    cells = tmp_path / "cells.jsonl"
+    while process.poll() is None and not (cells.is_file() and cells.read_text()):
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=0.05)
+    process.send_signal(signal.SIGTERM)
+    out, err = process.communicate(timeout=30)  # which a worker, who has them too, would keep open
+    assert (process.returncode, err.count("\n")) == (0, 1)
+    assert 1 <= json.loads(out)["finished"] < 40
+    assert "goes on from there" in err
 
 
 def test_the_memory_s_own_policy_is_driven_by_the_rewards_and_the_same_way_twice(

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of an import."""
+"""Ctrl-C, or SIGTERM, in the middle of an import."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from memento.memory import Ledger
 from memento.memory.importing import BATCH
@@ -28,8 +29,8 @@ def many_cases(file: Path) -> Path:
     return file
 
 
-def interrupted(process: subprocess.Popen[str], home: Path) -> tuple[str, str]:
-    """Send Ctrl-C once the first cases are in the ledger, and return what the process said."""
+def interrupted(process: subprocess.Popen[str], home: Path, ending: signal.Signals) -> tuple[str, str]:
+    """Send the signal once the first cases are in the ledger, and return what the process said."""
     with Ledger(home) as ledger, ledger.home.reader.connect() as connection:
         count = "SELECT count(*) FROM cases"
         while not connection.exec_driver_sql(count).scalar():
@@ -39,11 +40,14 @@ def interrupted(process: subprocess.Popen[str], home: Path) -> tuple[str, str]:
             except subprocess.TimeoutExpired:
                 continue
             break
-    process.send_signal(signal.SIGINT)
+    process.send_signal(ending)
     return process.communicate(timeout=120)
 
 
-def test_it_says_what_is_in_and_the_same_command_brings_the_rest(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_says_what_is_in_and_the_same_command_brings_the_rest(
+    home: Path, tmp_path: Path, ending: signal.Signals
+) -> None:
     file = many_cases(tmp_path / "cases.jsonl")
     command = ["cases", "import", str(file), "--home", str(home)]
     process = subprocess.Popen(
@@ -54,7 +58,7 @@ def test_it_says_what_is_in_and_the_same_command_brings_the_rest(home: Path, tmp
         stderr=subprocess.PIPE,
         text=True,
     )
-    out, err = interrupted(process, home)
+    out, err = interrupted(process, home, ending)
     assert (process.returncode, out, err.count("\n")) == (130, "", 1)
     assert "the same command again" in err
     stored = re.search(rf"the first ([\d,]+) of {CASES:,} cases", err)

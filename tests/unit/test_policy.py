@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,12 @@ def at_cosine(cosine: float, other: int) -> NDArray[np.float32]:
     vector = np.zeros(DIMENSIONS, dtype=np.float32)
     vector[0], vector[other] = cosine, np.sqrt(1 - cosine**2)
     return vector
+
+
+def silent(bank: CaseBank, count: int) -> list[str]:
+    """Cases that are equally near TASK and do not tell what they did."""
+    cases = [Case.from_demonstration(task=f"task {number}") for number in range(count)]
+    return bank.add_many(cases, [at_cosine(0.5, 1 + number) for number in range(count)])
 
 
 def fill(bank: CaseBank, cosines: Sequence[float]) -> list[str]:
@@ -347,6 +354,36 @@ def test_exploring_that_does_best_costs_the_fund_nothing(quick_bank: CaseBank) -
     assert len(explored) > len(late) / 2
     assert all(len(selection.cases) == 1 for selection in explored)
     assert sum(selection.spent == 0 for selection in explored) > len(explored) / 3
+
+
+def test_a_full_fund_looks_for_cases_that_may_be_better_than_the_best_known(quick_bank: CaseBank) -> None:
+    good = silent(quick_bank, 12)[7]
+    policy = build_policy("auto", bank=quick_bank)
+    for _ in range(80):
+        selection = policy.select(TASK)
+        policy.record(selection, reward=0.5 if good in ids(selection) else 0.35)
+    before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 81, TASK)
+    found = quick_bank.search(TASK, 64)
+    slates = slates_of(found, len(found), before.belief(found, 0.5), before.hyper, 4)
+    place = [candidate.case_id for candidate in found].index(good)
+
+    def chance(gained: float) -> float:
+        state = replace(before.state, gained=gained, spent=0.0)
+        return float(auto.chances(slates, state, np.random.default_rng(1))[1][place])
+
+    assert chance(0.0) > 0.75
+    assert 0.2 < chance(40.0) < 0.65
+
+
+def test_the_nearest_cases_are_shown_in_any_number_while_little_is_known(quick_bank: CaseBank) -> None:
+    silent(quick_bank, 8)
+    policy, sizes = build_policy("auto", bank=quick_bank), []
+    for _ in range(100):
+        selection = policy.select(TASK)
+        sizes += [len(selection.cases)] * (selection.arm == "similarity")
+        policy.record(selection, reward=0.9 if selection.arm == "similarity" else 0.2)
+    assert set(sizes) == {1, 2, 3, 4}
+    assert sizes.count(4) > len(sizes) / 2
 
 
 @given(seed=st.integers(0, 1000), draws=st.integers(1, 30))

@@ -70,6 +70,8 @@ def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
     assert cost_of_exploring(unknown, prior) == pytest.approx(-4 * float(prior.worth(0.1)))
     unknown[:, 4] = 0.0  # instead of cases of which as much is promised
     assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.1 - float(prior.worth(0.1))))
+    unknown[:, 6] = 0.3  # or of the best known, which is worth so much more
+    assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.4 - float(prior.worth(0.1))))
 
 
 def test_what_learned_slates_kept_long_ago_fades_and_what_the_nearest_cases_did_does_not() -> None:

@@ -82,7 +82,7 @@ def _run(namespace: str, run_id: str, number: int, vector: bytes) -> dict[str, o
     texts = {"task": "", "policy": "auto", "arm": "learned", "answer": "", "status": "answered"}
     lists: dict[str, object] = {"candidates": [], "plan": [], "trajectory": [], "models": {}, "usage": {}}
     about = {"arm_propensity": 0.97, "empty_propensity": 0.1, "expected": 0.5, "without": 0.45}
-    more = {"without_std": 0.02, "usual_cosine": 0.2, "spent": 0.0, "gained": 0.0, "explored": False}
+    more = {"without_std": 0.02, "usual_cosine": 0.2, "forgone": 0.0, "gained": 0.0, "explored": False}
     place = {"namespace": namespace, "number": number + 1, "revision": number + 1, "learn": True}
     when = {"vector": vector, "started_at": "2026-01-01T00:00:00"}
     return {"run_id": run_id, **texts, **lists, **about, **more, **place, **when}

@@ -51,7 +51,7 @@ def _fill_chunk(
         plain = {"task": "", "policy": "auto", "arm": "learned", "answer": "", "status": "answered"}
         lists: dict[str, object] = {"candidates": [], "plan": [], "trajectory": [], "models": {}, "usage": {}}
         about = {"arm_propensity": 0.97, "empty_propensity": 0.1, "expected": 0.5, "without": 0.45}
-        more = {"without_std": 0.02, "usual_cosine": 0.2, "spent": 0.0, "gained": 0.0, "explored": False}
+        more = {"without_std": 0.02, "usual_cosine": 0.2, "forgone": 0.0, "gained": 0.0, "explored": False}
         place = {"namespace": bank.namespace, "number": number + 1, "revision": number + 1, "learn": True}
         vector = {"vector": tasks[number].tobytes(), "started_at": "2026-01-01T00:00:00"}
         run_rows.append({"run_id": run_id, **plain, **lists, **about, **more, **place, **vector})

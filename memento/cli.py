@@ -1,7 +1,6 @@
 """The command line."""
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,15 +38,8 @@ app.command()(doctor.doctor)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Run a command. Exit code 0: it did its work; 1: it could not; 2: wrong usage or configuration; 130: it
-    was stopped, by Ctrl-C or SIGTERM, which keep the same.
-    """
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run a command. Exit code 0: it did its work; 1: it could not; 2: wrong usage or configuration."""
     sys.exit(_code(arguments))
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _code(arguments: list[str] | None) -> int:

@@ -302,7 +302,7 @@ class CaseBank(Curation):
         also: SetOf[str],
     ) -> list[Candidate]:
         """At least the `n` nearest active cases of one layer, if there are so many, and those of `also`."""
-        spare = self._withheld.get(layer, 0)  # as many as lately were in the way
+        spare = self._withheld.get(layer, 0)
         wanted = n + len(exclude) + spare
         while True:
             ids = self._index.nearest(task, wanted, layer)
@@ -310,8 +310,9 @@ class CaseBank(Curation):
             found = self._candidates(task, list(read), namespace)
             near = set(ids).intersection(candidate.case_id for candidate in found)
             if len(near) >= n or len(ids) < wanted:
-                withheld = len(set(ids).difference(exclude)) - len(near)
-                self._withheld[layer] = max(withheld, spare - 1)
+                # The next search asks for so many more, if as many are in its way.
+                withheld = [i for i in ids[: n + len(exclude) + spare] if i not in near and i not in exclude]
+                self._withheld[layer] = min(n, max(len(withheld), spare // 2))
                 return found
             # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
             wanted *= _MORE

@@ -79,18 +79,9 @@ class Draws:
     promised: float
 
 
-@dataclass(frozen=True)
-class _Tried:
-    """Explored slates, what each is expected to cost, and whether that is paid."""
-
-    drawn: Drawn
-    cost: Floats
-    paid: Flags
-
-
 def best_of(slates: Slates, state: State) -> Best:
     """The best slate by the means of what is believed."""
-    places = np.vstack([slates.nearest_places(), slates.places(slates.belief.mean[None, :])])
+    places = np.vstack([slates.pick_nearest(), slates.pick(slates.belief.mean[None, :])])
     both = slates.with_shares(places)
     return _best(slates, state, both.rows(slice(0, 1)), both.rows(slice(1, 2)))
 
@@ -105,7 +96,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     learned_sizes = _sizes(slates, state, learned, ranking, rng)
     shorter = (rng.random(1 + REDRAWS) < _how_often_any_size(slates, state)) & (not slates.told)
     near_sizes = np.where(shorter, rng.integers(1, near.lengths + 1), near.lengths)
-    tried = _tried(slates, state, explored, trying, best)
+    paid = _paid(slates, state, explored, trying, best)
     settling = float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
 
     def worth(kind: str, drawn: Drawn, sizes: Places) -> Floats:
@@ -121,7 +112,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     shown = np.where(nearest[:, None], near.places, learned.places)
     sizes = np.where(nearest, near_sizes, learned_sizes)
     some, by_record = _compared(slates, state, options, settling, rng)
-    tries = by_record | tried.paid
+    tries = by_record | paid
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
     sizes = np.where(tries, explored.lengths, np.where(some, sizes, 0))
     first = {"explored": explored, "similarity": near, "learned": learned}.get(str(kinds[0]))
@@ -178,10 +169,10 @@ def _options(slates: Slates, ranking: Floats, trying: Floats) -> list[Drawn]:
     """
     scores = np.vstack([slates.belief.mean, ranking])
     if slates.told:
-        places = slates.places(np.vstack([scores, trying]))
+        places = slates.pick(np.vstack([scores, trying]))
     else:
-        places = np.vstack([slates.places(scores), slates.single_places(trying)])
-    drawn = slates.with_shares(np.vstack([slates.nearest_places(), places]))
+        places = np.vstack([slates.pick(scores), slates.pick_singles(trying)])
+    drawn = slates.with_shares(np.vstack([slates.pick_nearest(), places]))
     ends = np.cumsum([0, 1, 1, len(ranking), len(trying)]).tolist()
     return [drawn.rows(slice(*part)) for part in pairwise(ends)]
 
@@ -222,13 +213,14 @@ def _how_often_any_size(slates: Slates, state: State) -> float:
     return late * _RANDOM_SIZE * _SIZES_KNOWN_AFTER / (_SIZES_KNOWN_AFTER + state.number)
 
 
-def _tried(slates: Slates, state: State, explored: Drawn, trying: Floats, best: Best) -> _Tried:
+def _paid(slates: Slates, state: State, explored: Drawn, trying: Floats, best: Best) -> Flags:
+    """Whether each explored slate may be better than the best known, and the fund pays what it costs."""
     sizes = explored.lengths
     worth = state.kept["explored"].worth(slates.promised(explored, sizes))
     hoped = slates.promised(explored, sizes, _at(trying, explored))
     value = max(best.value, 0.0)
     cost = np.maximum(_LEAST_COST, value - worth + _CAUTION * slates.common_std(explored, sizes))
-    return _Tried(explored, cost, (hoped > value) & (cost <= fund(state)))
+    return np.asarray((hoped > value) & (cost <= fund(state)))
 
 
 def _compared(

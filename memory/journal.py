@@ -199,8 +199,9 @@ def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> di
 
 
 def vectors_of(looks: Sequence[Looks]) -> NDArray[np.float32]:
-    """Their vectors, shape (looks, dimensions)."""
-    return np.frombuffer(b"".join(look.vector for look in looks), np.float32).reshape(len(looks), -1)
+    """Their vectors, shape (looks, dimensions), of at least one."""
+    rows = np.frombuffer(b"".join(look.vector for look in looks), np.float32)
+    return rows.reshape(len(looks), len(looks[0].vector) // rows.itemsize)
 
 
 def read_vectors(

@@ -69,7 +69,7 @@ class RunRecord:
     expected: float | None = None
     without: float | None = None
     without_std: float | None = None
-    spent: float | None = None
+    forgone: float | None = None
     gained: float | None = None
     usual_cosine: float | None = None
     use_is: str | None = None

@@ -14,6 +14,10 @@ _DROPPED = ("cases_by_status", "cases_behind")
 """Indexes of older versions: they would still be kept up to date, and mislead SQLite."""
 
 
+_DROPPED_COLUMNS = (("runs", "spent"),)
+"""What older versions wrote for themselves and nothing reads."""
+
+
 def bring_up_to_date(engine: Engine, path: Path) -> None:
     """Make the tables that are missing, in one transaction; an older version's ledger is copied first, to
     ledger.schema-N.sqlite3 beside it.
@@ -64,12 +68,15 @@ def _keep_copy(path: Path, copy: Path) -> None:
 
 
 def _add_what_is_missing(connection: Connection) -> None:
-    """Tables, columns (empty in old rows) and indexes."""
+    """Tables, columns (empty in old rows) and indexes; what is of no use any more goes."""
     metadata.create_all(connection)
     for name in _DROPPED:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
+    for table_name, column_name in _DROPPED_COLUMNS:
+        if column_name in _columns(connection, table_name):
+            connection.exec_driver_sql(f"ALTER TABLE {table_name} DROP COLUMN {column_name}")
     for table in metadata.sorted_tables:
-        there = {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table.name})")}
+        there = _columns(connection, table.name)
         for column in table.columns:
             if column.name not in there:
                 kind = column.type.compile(connection.dialect)
@@ -79,3 +86,7 @@ def _add_what_is_missing(connection: Connection) -> None:
     connection.execute(
         text("INSERT OR REPLACE INTO facts VALUES ('schema', :version)"), {"version": str(SCHEMA_VERSION)}
     )
+
+
+def _columns(connection: Connection, table: str) -> set[str]:
+    return {row[1] for row in connection.exec_driver_sql(f"PRAGMA table_info({table})")}

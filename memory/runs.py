@@ -108,7 +108,7 @@ def _account(row: Any, reward: float | None, weight: float) -> Account | None:
         weight=weight,
         gained=row.gained or 0.0,
         number=row.number,
-        forgone=row.spent or 0.0,
+        forgone=row.forgone or 0.0,
     )
 
 
@@ -122,7 +122,7 @@ _RUN_COLUMNS = (
     "expected",
     "without",
     "gained",
-    "spent",
+    "forgone",
     "usual_cosine",
     "use_is",
 )

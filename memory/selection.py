@@ -25,10 +25,10 @@ class Selection:
     over all arms. `explored` slates are shown to learn from them. `expected` is the reward that the policy
     expects of what it shows, `without` that of showing nothing (`without_std` its
     standard deviation), `gained` what the shown slate is promised to add to the better of nothing and the
-    nearest cases, and `spent` what the best known would have, where exploring took its place. `candidates`
-    holds (case id, similarity, Q) of all that were considered; `usual_cosine` is what cases that have nothing
-    to do with the task are expected to have; `shared` the namespace whose cases were candidates too. What a
-    policy does not know is None.
+    nearest cases, and `forgone` what the best known would have, where exploring that was paid for took its
+    place. `candidates` holds (case id, similarity, Q) of all that were considered; `usual_cosine` is what
+    cases that have nothing to do with the task are expected to have; `shared` the namespace whose cases were
+    candidates too. What a policy does not know is None.
     """
 
     run_id: str
@@ -46,7 +46,7 @@ class Selection:
     expected: float | None = None
     without: float | None = None
     without_std: float | None = None
-    spent: float | None = None
+    forgone: float | None = None
     gained: float | None = None
     usual_cosine: float | None = None
     candidates: list[tuple[str, float, float]] = field(default_factory=list)

@@ -36,7 +36,7 @@ class Drawn:
 
     @property
     def held(self) -> Places:
-        """The places, and 0 beyond a slate's end, where its shares are 0."""
+        """The places, and 0 beyond a slate's end."""
         return np.maximum(self.places, 0)
 
     def rows(self, which: slice) -> Self:
@@ -72,7 +72,7 @@ class Slates:
         """Whether any candidate tells what it did."""
         return bool(self.did.any())
 
-    def places(self, scores: Floats) -> Places:
+    def pick(self, scores: Floats) -> Places:
         """Those of the slates of the greatest scores, which have shape (draws, candidates); shape
         (draws, k), -1 where none is open any more.
         """
@@ -90,13 +90,13 @@ class Slates:
                 np.maximum(bonus, self.agreement[best], out=bonus)
         return picked
 
-    def single_places(self, scores: Floats) -> Places:
+    def pick_singles(self, scores: Floats) -> Places:
         """That of the case of the greatest score, by itself, of each row of scores, as slates."""
         picked = np.full((len(scores), self.k), -1, np.int64)
         picked[:, 0] = scores.argmax(axis=1)
         return picked
 
-    def nearest_places(self) -> Places:
+    def pick_nearest(self) -> Places:
         """Those of the slate of the K nearest, shape (1, k)."""
         picked: list[int] = []
         for place in range(self.nearest):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from memento.commands.common import JsonOption, dated, make_out, notice, print_json, say_models, settings_for
+from memento.commands.stopping import heeded_interrupt
 from memento.errors import UsageError
 
 if TYPE_CHECKING:
@@ -124,7 +125,8 @@ def _bench_worlds(
     found = run_cells(folder, worlds, arms, seeds, how)
     screen = Console(stderr=True, quiet=as_json)
     try:
-        cells.extend(track(found, total=total, description="worlds × arms × seeds", console=screen))
+        with heeded_interrupt():
+            cells.extend(track(found, total=total, description="worlds × arms × seeds", console=screen))
     except KeyboardInterrupt:
         _say_stopped(folder)
     comparable = whole_seeds(cells, arms)

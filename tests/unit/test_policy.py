@@ -353,7 +353,20 @@ def test_exploring_that_does_best_costs_the_fund_nothing(quick_bank: CaseBank) -
     explored = [selection for selection in late if selection.explored]
     assert len(explored) > len(late) / 2
     assert all(len(selection.cases) == 1 for selection in explored)
-    assert sum(selection.spent == 0 for selection in explored) > len(explored) / 3
+    assert sum(selection.forgone == 0 for selection in explored) > len(explored) / 3
+
+
+def test_what_the_best_known_would_have_gained_is_what_exploring_it_is_charged(quick_bank: CaseBank) -> None:
+    good = silent(quick_bank, 12)[7]
+    policy, explored = build_policy("auto", bank=quick_bank), []
+    for _ in range(200):
+        selection = policy.select(TASK)
+        policy.record(selection, reward=0.6 if good in ids(selection) else 0.35)
+        explored += [selection] if selection.explored else []
+    forgone = sum(selection.forgone or 0.0 for selection in explored)
+    assert forgone > 0.2
+    spent = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 201, TASK).state.spent
+    assert spent > 0.1  # and would be nothing, were it only counted against the nearest cases
 
 
 def test_a_full_fund_looks_for_cases_that_may_be_better_than_the_best_known(quick_bank: CaseBank) -> None:

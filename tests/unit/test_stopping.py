@@ -1,4 +1,4 @@
-"""Ctrl-C where something on the way swallows it."""
+"""Ctrl-C and SIGTERM where something on the way swallows them."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import pytest
 from memento.commands.stopping import heeded_interrupt
 
 
-def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_check() -> None:
-    before = signal.getsignal(signal.SIGINT)
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_that_was_swallowed_is_raised_at_the_next_check(sent: signal.Signals) -> None:
+    before = signal.getsignal(sent)
     with heeded_interrupt() as check:
         check()
         with pytest.raises(KeyboardInterrupt):
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), sent)
         with pytest.raises(KeyboardInterrupt):
             check()
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.getsignal(sent) is before

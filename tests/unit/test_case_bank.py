@@ -11,6 +11,7 @@ import pytest
 from langchain_core.embeddings import DeterministicFakeEmbedding
 
 from memento.memory import Case, CaseBank, Home, journal
+from memento.memory.chroma_index import ChromaIndex
 from memento.memory.errors import UsageError
 from tests.conftest import WordEncoder
 from tests.memory_tools import DIMENSIONS, add_run, axis, demonstration
@@ -196,6 +197,33 @@ def test_enough_are_found_behind_many_that_are_turned_away(quick_bank: CaseBank)
     turned_away = [replace(case, status="quarantined") for case in cases[:200]]
     ids = quick_bank.add_many([*turned_away, *cases[200:]], vectors)
     assert found(quick_bank, axis(0), 5, exclude=set(ids[200:203])) == ids[203:208]
+
+
+def test_a_search_asks_for_what_was_lately_in_its_way_and_no_more(
+    quick_bank: CaseBank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vectors = [axis(0, 0.001 * number) for number in range(200)] + [axis(1, 0.001 * n) for n in range(50)]
+    cases = [demonstration(f"task {number}") for number in range(250)]
+    ids = quick_bank.add_many(
+        [replace(case, status="quarantined") for case in cases[:3]] + cases[3:], vectors
+    )
+    asked, nearest = [], ChromaIndex.nearest
+
+    def noted(self: ChromaIndex, vector: Any, n: int, namespace: str) -> list[str]:
+        asked.append(n)
+        return nearest(self, vector, n, namespace)
+
+    monkeypatch.setattr(ChromaIndex, "nearest", noted)
+    assert [found(quick_bank, axis(0), 10) for _ in range(2)] == [ids[3:13]] * 2
+    assert asked == [10, 40, 13]
+    for _ in range(3):
+        found(quick_bank, axis(1), 10)
+    assert asked[-1] == 10
+    for case_id in ids[3:160]:
+        quick_bank.set_status(case_id, "quarantined")
+    assert found(quick_bank, axis(0), 10) == ids[160:170]
+    found(quick_bank, axis(1), 10)
+    assert asked[-1] <= 20
 
 
 def test_everything_is_there_after_closing_and_opening(home: Path) -> None:

@@ -10,12 +10,14 @@ import functools
 import os
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from typing import Any, Generic, TypeVar
 
 from langchain_core.runnables import RunnableLambda
 
 T = TypeVar("T")
+
+_LAST_SECONDS = 5.0
 
 
 @functools.cache
@@ -56,12 +58,13 @@ class _Job(Generic[T]):
 
 
 def run_sync(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine on the background loop and wait for it; Ctrl-C cancels it."""
+    """Run a coroutine on the background loop and wait for it; Ctrl-C in the main thread cancels it."""
     job = _Job(work)
     try:
         return job.future.result()
     except KeyboardInterrupt:
         job.stop()
+        wait([job.future], _LAST_SECONDS)  # the tools that it was using end, too
         raise
 
 

@@ -20,7 +20,7 @@ from memento.commands.common import (
 from memento.commands.why import in_words, slot_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
     from langchain_core.runnables import RunnableConfig
     from rich.console import Console
@@ -117,11 +117,21 @@ def _solve(
 
 def _streamed(graph: "Agent", given: Any, screen: "Console | None", bank: Any) -> dict[str, Any]:
     """Run the graph until it ends or waits for a person; what happens is shown meanwhile."""
+    from memento.graph.background import run_sync
+
+    # Under `graph.stream` the nodes wait in threads of a pool, which Ctrl-C does not reach.
+    return run_sync(_shown_as_it_comes(graph, given, screen, bank))
+
+
+async def _shown_as_it_comes(
+    graph: "Agent", given: Any, screen: "Console | None", bank: Any
+) -> dict[str, Any]:
     out: dict[str, Any] = {}
     thread: RunnableConfig = {"configurable": {"thread_id": "run"}}
     # The tool calls are told by the executor's graph, inside the agent's.
-    chunks: Iterator[Any] = graph.stream(given, thread, stream_mode=["custom", "values"], subgraphs=True)
-    for inside, kind, chunk in chunks:
+    modes: list[Any] = ["custom", "values"]
+    chunks: AsyncIterator[Any] = graph.astream(given, thread, stream_mode=modes, subgraphs=True)
+    async for inside, kind, chunk in chunks:
         if kind == "values":
             out = out if inside else chunk
         elif screen is not None:

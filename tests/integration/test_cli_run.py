@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,7 +14,7 @@ import pytest
 from memento.cli import _code
 from tests.agent import Script, call, final, plan
 from tests.conftest import WordEncoder
-from tests.memory_tools import memento
+from tests.memory_tools import child_environment, memento
 from tests.openai_stub import OpenAIStub, Reply
 
 if TYPE_CHECKING:
@@ -60,6 +64,27 @@ def test_a_run_in_one_process_is_shown_in_the_next(tmp_path: Path) -> None:
         assert {request.headers["authorization"] for request in stub.requests} == {"Bearer sk-from-the-file"}
     runs = json.loads(memento("runs", "list", "--home", home, "--json", cwd=tmp_path).stdout)["runs"]
     assert [run["run_id"] for run in runs] == [second["run_id"], out["run_id"]]
+
+
+def test_ctrl_c_ends_a_run_whose_model_never_answers(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        model = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": address, "HF_HUB_OFFLINE": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "memento", "run", "What is 2+2?", "--home", str(tmp_path / "home")],
+            env=child_environment(model),
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        listener.settimeout(120)
+        asked, _ = listener.accept()
+        with asked:
+            assert asked.recv(4) == b"POST"
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+    assert (process.returncode, err) == (130, "memento: stopped\n")
 
 
 def test_a_run_shows_what_happens_and_how_to_tell_it_how_that_was(

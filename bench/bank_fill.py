@@ -15,6 +15,7 @@ from memento.memory.embeddings import unit
 from memento.memory.schema import retrievals, rewards, runs
 
 Vectors = NDArray[np.float32]
+Row = dict[str, object]
 
 OUTCOMES = 10
 """Of each case."""
@@ -65,20 +66,23 @@ def _write_runs(bank: CaseBank, numbers: range, ids: list[str], rows: Vectors) -
     run_rows, slots, said = [], [], []
     for number in numbers:
         run_id, place = f"run-{number}", int(rng.integers(len(rows)))
-        run_rows.append(_run(bank.namespace, run_id, number, rows[place].tobytes()))
+        run_rows.append(run_row(bank.namespace, run_id, number, rows[place].tobytes()))
         for rank in range(SHOWN):
             case = (number * SHOWN + rank) % len(ids)  # each case comes equally often
-            about = {"similarity": 0.4, "q": 0.5, "q_std": 0.1, "propensity": 0.3, "did": "", "doubt": 0.0}
-            look = {"direction": looks[case % len(looks)].tobytes(), "used": None}
-            slots.append({"run_id": run_id, "rank": rank, "case_id": ids[case], **about, **look})
-        reward = {"reward": float(rng.random() < 0.5), "source": "environment", "weight": 1.0}  # noqa: PLR2004
-        said.append({"run_id": run_id, **reward, "comment": "", "created_at": ""})
+            slots.append(slot_row(run_id, rank, ids[case], looks[case % len(looks)].tobytes()))
+        said.append(reward_row(run_id, rng))
+    write_rows(bank, run_rows, slots, said)
+
+
+def write_rows(bank: CaseBank, run_rows: list[Row], slots: list[Row], said: list[Row]) -> None:
+    """Put runs, what they showed and their rewards into the ledger at once."""
     with bank.home.engine.begin() as connection:
         for table, written in ((runs, run_rows), (retrievals, slots), (rewards, said)):
             connection.execute(insert(table), written)
 
 
-def _run(namespace: str, run_id: str, number: int, vector: bytes) -> dict[str, object]:
+def run_row(namespace: str, run_id: str, number: int, vector: bytes) -> Row:
+    """A run that ended, the one after `number` others."""
     texts = {"task": "", "policy": "auto", "arm": "learned", "answer": "", "status": "answered"}
     lists: dict[str, object] = {"candidates": [], "plan": [], "trajectory": [], "models": {}, "usage": {}}
     about = {"arm_propensity": 0.97, "empty_propensity": 0.1, "expected": 0.5, "without": 0.45}
@@ -86,3 +90,15 @@ def _run(namespace: str, run_id: str, number: int, vector: bytes) -> dict[str, o
     place = {"namespace": namespace, "number": number + 1, "revision": number + 1, "learn": True}
     when = {"vector": vector, "started_at": "2026-01-01T00:00:00"}
     return {"run_id": run_id, **texts, **lists, **about, **more, **place, **when}
+
+
+def slot_row(run_id: str, rank: int, case_id: str, direction: bytes) -> Row:
+    """A case that a run showed."""
+    about = {"similarity": 0.4, "q": 0.5, "q_std": 0.1, "propensity": 0.3, "did": "", "doubt": 0.0}
+    return {"run_id": run_id, "rank": rank, "case_id": case_id, **about, "direction": direction, "used": None}
+
+
+def reward_row(run_id: str, rng: np.random.Generator) -> Row:
+    """A reward of 0 or 1, either as likely."""
+    reward = {"reward": float(rng.random() < 0.5), "source": "environment", "weight": 1.0}  # noqa: PLR2004
+    return {"run_id": run_id, **reward, "comment": "", "created_at": ""}

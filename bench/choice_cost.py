@@ -12,13 +12,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from bank_fill import reward_row, run_row, slot_row, write_rows
 from numpy.typing import NDArray
-from sqlalchemy import insert
 
 from memento.bench.worlds import question_vectors
 from memento.memory import Case, CaseBank, build_policy
 from memento.memory.components import components, directions
-from memento.memory.schema import retrievals, rewards, runs
 
 _CASES = 700
 _CHUNK = 10_000
@@ -48,23 +47,11 @@ def _fill_chunk(
     run_rows, slot_rows, reward_rows = [], [], []
     for number in numbers:
         run_id = f"run-{number}"
-        plain = {"task": "", "policy": "auto", "arm": "learned", "answer": "", "status": "answered"}
-        lists: dict[str, object] = {"candidates": [], "plan": [], "trajectory": [], "models": {}, "usage": {}}
-        about = {"arm_propensity": 0.97, "empty_propensity": 0.1, "expected": 0.5, "without": 0.45}
-        more = {"without_std": 0.02, "usual_cosine": 0.2, "forgone": 0.0, "gained": 0.0, "explored": False}
-        place = {"namespace": bank.namespace, "number": number + 1, "revision": number + 1, "learn": True}
-        vector = {"vector": tasks[number].tobytes(), "started_at": "2026-01-01T00:00:00"}
-        run_rows.append({"run_id": run_id, **plain, **lists, **about, **more, **place, **vector})
+        run_rows.append(run_row(bank.namespace, run_id, number, tasks[number].tobytes()))
         for rank, case in enumerate(rng.choice(_CASES, _SHOWN, replace=False)):
-            slot = {"case_id": ids[case], "similarity": 0.4, "q": 0.5, "q_std": 0.1, "propensity": 0.3}
-            look = {"direction": looks[case], "did": "", "doubt": 0.0}
-            slot_rows.append({"run_id": run_id, "rank": rank, **slot, **look})
-        said = {"reward": float(rng.random() < 0.5), "source": "environment", "weight": 1.0}  # noqa: PLR2004
-        reward_rows.append({"run_id": run_id, **said, "comment": "", "created_at": ""})
-    with bank.home.engine.begin() as connection:
-        connection.execute(insert(runs), run_rows)
-        connection.execute(insert(retrievals), slot_rows)
-        connection.execute(insert(rewards), reward_rows)
+            slot_rows.append(slot_row(run_id, rank, ids[case], looks[case]))
+        reward_rows.append(reward_row(run_id, rng))
+    write_rows(bank, run_rows, slot_rows, reward_rows)
 
 
 def measure(home: Path, policy_name: str, rounds: int) -> dict[str, float]:

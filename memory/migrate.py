@@ -10,10 +10,8 @@ from memento.memory.database import copy_database, what_happened
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.schema import SCHEMA_VERSION, metadata
 
-_DROPPED = ("cases_by_status", "cases_behind")
-"""Indexes of older versions: they would still be kept up to date, and mislead SQLite."""
-
-
+_DROPPED_INDEXES = ("cases_by_status", "cases_behind")
+"""Of older versions: they would still be kept up to date, and mislead SQLite."""
 _DROPPED_COLUMNS = (("runs", "spent"),)
 """What older versions wrote for themselves and nothing reads."""
 
@@ -70,11 +68,11 @@ def _keep_copy(path: Path, copy: Path) -> None:
 def _add_what_is_missing(connection: Connection) -> None:
     """Tables, columns (empty in old rows) and indexes; what is of no use any more goes."""
     metadata.create_all(connection)
-    for name in _DROPPED:
+    for name in _DROPPED_INDEXES:
         connection.exec_driver_sql(f"DROP INDEX IF EXISTS {name}")
-    for table_name, column_name in _DROPPED_COLUMNS:
-        if column_name in _columns(connection, table_name):
-            connection.exec_driver_sql(f"ALTER TABLE {table_name} DROP COLUMN {column_name}")
+    for owner, name in _DROPPED_COLUMNS:
+        if name in _columns(connection, owner):
+            connection.exec_driver_sql(f"ALTER TABLE {owner} DROP COLUMN {name}")
     for table in metadata.sorted_tables:
         there = _columns(connection, table.name)
         for column in table.columns:

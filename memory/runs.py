@@ -61,8 +61,8 @@ def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list
     """The learning runs after number `since` that changed after `revision`."""
     asked = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
-        newest = quick_rows(connection, _NEWEST, {"namespace": namespace})[0][0]
-        if newest is None or newest <= revision:
+        newest = quick_rows(connection, _NEWEST, {"namespace": namespace})[0][0] or 0
+        if newest <= revision:
             return []
         found = connection.execute(_CHANGED if revision else _SINCE, asked).all()
         if not found:

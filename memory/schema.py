@@ -46,9 +46,7 @@ runs = Table(
     Column("expected", Float),  # the reward that was expected of what was shown
     Column("without", Float),  # and of showing nothing
     Column("without_std", Float),
-    Column(
-        "forgone", Float
-    ),  # what the best known would have gained, where exploring that was paid for took its place
+    Column("forgone", Float),  # what the best known would have gained, where paid exploring took its place
     Column("gained", Float),  # what the slate was promised to add to the better of nothing and the nearest
     Column("usual_cosine", Float),  # of tasks to cases that have nothing to do with them
     Column("use_is", String),  # how it is known which cases were used: seen | said

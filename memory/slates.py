@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
@@ -30,11 +31,11 @@ class Drawn:
     shares: Floats
     further: Floats
 
-    @property
+    @cached_property
     def lengths(self) -> Places:
         return np.asarray((self.places >= 0).sum(axis=1))
 
-    @property
+    @cached_property
     def held(self) -> Places:
         """The places, and 0 beyond a slate's end."""
         return np.maximum(self.places, 0)

@@ -95,6 +95,18 @@ def memento(
     return _python(["-m", "memento", *arguments], cwd=cwd, timeout=timeout, env=env)
 
 
+def started(*arguments: object, cwd: Path, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+    """The command line under way in a new process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "memento", *map(str, arguments)],
+        env=child_environment(env),
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def _python(
     arguments: Sequence[object], *, cwd: Path, timeout: float, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:

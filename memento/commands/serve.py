@@ -1,13 +1,13 @@
 """memento serve: the agent over HTTP."""
 
-import signal
 import socket
 import warnings
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from memento.commands.common import HomeOption, NamespaceOption, notice, say_models, settings_for
+from memento.commands.stopping import heeded_interrupt
 from memento.errors import MementoError
 from memento.settings import default_models
 
@@ -46,15 +46,14 @@ def serve(
         )
         # What LangServe's playground is made of; nothing that who runs the server could change.
         warnings.filterwarnings("ignore", "astream_log is deprecated")
-        # uvicorn ends well on these and then raises them again, which must not skip closing the bank. SIGINT
-        # too: a shell that starts the server in the background has it ignored.
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, _interrupt)
-        notice(f"serving {bank.home.path} at {address}/playground/ (Ctrl-C ends it)")
-        try:
-            server.run(sockets=[listener])
-        except KeyboardInterrupt:
-            notice("stopped")
+        # uvicorn ends well on Ctrl-C and SIGTERM and then raises them again, which must not skip closing the
+        # bank. A shell that starts the server in the background has Ctrl-C ignored: here it is heeded.
+        with heeded_interrupt():
+            notice(f"serving {bank.home.path} at {address}/playground/ (Ctrl-C ends it)")
+            try:
+                server.run(sockets=[listener])
+            except KeyboardInterrupt:
+                notice("stopped")
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -66,7 +65,3 @@ def listening(host: str, port: int) -> socket.socket:
         raise MementoError(
             f"cannot listen at {host}, port {port} ({why}): give others with --host and --port"
         ) from None
-
-
-def _interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from memento.bench.arms import MeanArm
 from memento.bench.simulation import Cell, run_cell
 from memento.bench.worlds import World, make_world
 from memento.cli import _code
-from tests.memory_tools import child_environment
+from tests.memory_tools import started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -196,14 +195,7 @@ def test_a_stopped_bench_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Cap
 
 def test_a_bench_that_is_told_to_end_says_how_to_go_on_and_leaves_no_worker(tmp_path: Path) -> None:
     asked = ["--world", "similar", "--arms", "none,kernel", "--tasks", "1000", "--seeds", "20", "--json"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "memento", "bench", *asked, "--out", str(tmp_path)],
-        env=child_environment(),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started("bench", *asked, "--out", tmp_path, cwd=tmp_path)
     cells = tmp_path / "cells.jsonl"
     while process.poll() is None and not (cells.is_file() and cells.read_text()):
         with suppress(subprocess.TimeoutExpired):

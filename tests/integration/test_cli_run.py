@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from memento.cli import _code
 from tests.agent import Script, call, final, plan
 from tests.conftest import WordEncoder
-from tests.memory_tools import child_environment, memento
+from tests.memory_tools import memento, started
 from tests.openai_stub import OpenAIStub, Reply
 
 if TYPE_CHECKING:
@@ -70,14 +68,7 @@ def test_ctrl_c_ends_a_run_whose_model_never_answers(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
         model = {"OPENAI_API_KEY": "sk-test", "OPENAI_BASE_URL": address, "HF_HUB_OFFLINE": "1"}
-        process = subprocess.Popen(
-            [sys.executable, "-m", "memento", "run", "What is 2+2?", "--home", str(tmp_path / "home")],
-            env=child_environment(model),
-            cwd=tmp_path,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        process = started("run", "What is 2+2?", "--home", tmp_path / "home", cwd=tmp_path, env=model)
         listener.settimeout(120)
         asked, _ = listener.accept()
         with asked:

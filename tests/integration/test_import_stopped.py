@@ -6,7 +6,6 @@ import json
 import re
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 
 from memento.memory import Ledger
 from memento.memory.importing import BATCH
-from tests.memory_tools import DIMENSIONS, child_environment, memento
+from tests.memory_tools import DIMENSIONS, memento, started
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,14 +49,7 @@ def test_it_says_what_is_in_and_the_same_command_brings_the_rest(
 ) -> None:
     file = many_cases(tmp_path / "cases.jsonl")
     command = ["cases", "import", str(file), "--home", str(home)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "memento", *command],
-        env=child_environment(),
-        cwd=tmp_path,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started(*command, cwd=tmp_path)
     out, err = interrupted(process, home, ending)
     assert (process.returncode, out, err.count("\n")) == (130, "", 1)
     assert "the same command again" in err

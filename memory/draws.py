@@ -15,8 +15,8 @@ Flags = NDArray[np.bool_]
 
 REDRAWS = 128
 """How often a choice is drawn again to learn how probable it was."""
-_CURIOSITY = 0.2  # of the posterior's standard deviation, when exploring
-_HOPE, _FULL = 1.0, 5.0  # of the same, added to each case where the fund has so much
+_CURIOSITY = 0.15  # of the posterior's standard deviation, when exploring
+_HOPE, _FULL = 2.0, 5.0  # of the same, added to each case where the fund has so much
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
@@ -25,12 +25,13 @@ _SETTLED_AFTER = 500  # runs; then these three have fallen by a third: exploring
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.3  # share of slates whose size is drawn
 _RANDOM_SIZE_TOLD = 0.05  # where cases tell what they did: there it is seen which was followed
-_SIZES_KNOWN_AFTER = 300  # runs; then the former has fallen by half
+_COMPARED_AFTER = 300  # runs; then the share of any size, and of runs that do not explore, has fallen by half
 _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would teach little for what it costs
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
+_NOT_TRIED = 0.3  # of runs, at first, do not explore whatever it promises
 _BY_RECORD = 0.5  # of runs, at most, explore because that did best
-_TEACHES = 0.05  # what the outcome of a single case is worth beyond that of a slate
+_TEACHES = 0.06  # at first: what the outcome of a single case is worth beyond that of a slate
 _WITHOUT = 0.35  # of runs show nothing, times how likely it is that cases do not help
 _WITHOUT_TOLD = 0.08  # where they tell what they did: by the prior (κ) they help
 _FUND, _FROM_GAINS = 0.16, 0.25
@@ -93,11 +94,10 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     near, mean, learned, explored = _options(slates, ranking, trying)
     best = _best(slates, state, near, mean)
     near = near.times(1 + REDRAWS)
-    learned_sizes = _sizes(slates, state, learned, ranking, rng)
-    shorter = (rng.random(1 + REDRAWS) < _how_often_any_size(slates, state)) & (not slates.told)
-    near_sizes = np.where(shorter, rng.integers(1, near.lengths + 1), near.lengths)
+    near_sizes = near.lengths if slates.told else _or_any(near.lengths, near, slates, state, rng)
+    learned_sizes = _or_any(_sizes(slates, state, learned, ranking, rng), learned, slates, state, rng)
     paid = _paid(slates, state, explored, trying, best)
-    settling = float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
+    settling = _settling(state)
 
     def worth(kind: str, drawn: Drawn, sizes: Places) -> Floats:
         held = slates.belief.mean[drawn.held] + settling * _VALUE_DOUBT * _at(moved, drawn)
@@ -111,8 +111,9 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     nearest = options["similarity"] >= options["learned"]
     shown = np.where(nearest[:, None], near.places, learned.places)
     sizes = np.where(nearest, near_sizes, learned_sizes)
-    some, by_record = _compared(slates, state, options, settling, rng)
-    tries = by_record | paid
+    teaches = settling * _TEACHES * (sizes > 1)
+    some, by_record = _compared(slates, state, options, teaches, rng)
+    tries = (by_record | paid) & _may_explore(slates, state, rng)
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
     sizes = np.where(tries, explored.lengths, np.where(some, sizes, 0))
     first = {"explored": explored, "similarity": near, "learned": learned}.get(str(kinds[0]))
@@ -192,50 +193,64 @@ def _best(slates: Slates, state: State, near: Drawn, mean: Drawn) -> Best:
 
 
 def _sizes(slates: Slates, state: State, learned: Drawn, ranking: Floats, rng: np.random.Generator) -> Places:
-    """How many of each learned slate have the greatest value, on a draw of ρ and κ; now and then any."""
+    """How many of each learned slate have the greatest value, on a draw of ρ and κ."""
     hyper, belief, count = slates.hyper, slates.belief, len(ranking)
     late = min(1.0, state.number / _SIZES_AFTER)
     doubt = late * _RANKING_DOUBT
     rho = hyper.rho + doubt * hyper.rho_std * rng.standard_normal(count)
     kappa = belief.company + doubt * belief.company_std * rng.standard_normal(count)
-    sizes = slates.values(learned, _at(ranking, learned), rho, kappa).argmax(axis=1) + 1
-    random_size = rng.integers(1, learned.lengths + 1)
-    return np.where(rng.random(count) < _how_often_any_size(slates, state), random_size, sizes)
+    return np.asarray(slates.values(learned, _at(ranking, learned), rho, kappa).argmax(axis=1) + 1)
 
 
-def _how_often_any_size(slates: Slates, state: State) -> float:
-    """The share of slates whose size is drawn: of fewer cases what comes says more, and ρ and κ are learned
-    only so.
+def _or_any(sizes: Places, drawn: Drawn, slates: Slates, state: State, rng: np.random.Generator) -> Places:
+    """These sizes, and now and then any: of fewer cases what comes says more, and ρ and κ are learned only
+    so.
     """
-    late = min(1.0, state.number / _SIZES_AFTER)
-    if slates.told:
-        return late * _RANDOM_SIZE_TOLD
-    return late * _RANDOM_SIZE * _SIZES_KNOWN_AFTER / (_SIZES_KNOWN_AFTER + state.number)
+    often = _RANDOM_SIZE_TOLD if slates.told else _RANDOM_SIZE * _comparing(state)
+    often *= min(1.0, state.number / _SIZES_AFTER)
+    return np.where(rng.random(len(sizes)) < often, rng.integers(1, drawn.lengths + 1), sizes)
 
 
 def _paid(slates: Slates, state: State, explored: Drawn, trying: Floats, best: Best) -> Flags:
     """Whether each explored slate may be better than the best known, and the fund pays what it costs."""
     sizes = explored.lengths
-    worth = state.kept["explored"].worth(slates.promised(explored, sizes))
+    worth = state.kept["explored"].worth(slates.promised(explored, sizes), 1.0 - state.doubt)
     hoped = slates.promised(explored, sizes, _at(trying, explored))
     value = max(best.value, 0.0)
     cost = np.maximum(_LEAST_COST, value - worth + _CAUTION * slates.common_std(explored, sizes))
     return np.asarray((hoped > value) & (cost <= fund(state)))
 
 
+def _may_explore(slates: Slates, state: State, rng: np.random.Generator) -> Flags:
+    """Whether each draw may explore: not always, so that what exploring is compared with stays known."""
+    return (rng.random(1 + REDRAWS) >= _NOT_TRIED * _comparing(state)) | slates.told
+
+
 def _compared(
-    slates: Slates, state: State, options: dict[str, Floats], settling: float, rng: np.random.Generator
+    slates: Slates, state: State, options: dict[str, Floats], teaches: Floats, rng: np.random.Generator
 ) -> tuple[Flags, Flags]:
-    """Of each draw, whether the best known is shown rather than nothing, and whether exploring is better."""
+    """Of each draw, whether the best known is shown rather than nothing, and whether exploring is better,
+    which `teaches` so much more than the best known.
+    """
     count = 1 + REDRAWS
-    doubt = settling * _BASELINE_DOUBT * (1.0 - state.doubt)
+    doubt = _settling(state) * _BASELINE_DOUBT * (1.0 - state.doubt)
     without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
     known = np.maximum(options["similarity"], options["learned"])
     # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
     shows = rng.random(count) >= (_WITHOUT_TOLD if slates.told else _WITHOUT) * state.doubt
     may = (rng.random(count) < _BY_RECORD) & (not slates.told)
-    better = options["explored"] > np.maximum(known - _TEACHES, without)
+    better = options["explored"] > np.maximum(known - teaches, without)
     return (known > without) & shows, better & shows & may
+
+
+def _settling(state: State) -> float:
+    """How much counts, after so many runs, of the doubt between the options and of what they teach."""
+    return float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
+
+
+def _comparing(state: State) -> float:
+    """How much is still done, after so many runs, only to have it compared."""
+    return _COMPARED_AFTER / (_COMPARED_AFTER + state.number)
 
 
 def _at(scores: Floats, drawn: Drawn) -> Floats:

@@ -113,15 +113,16 @@ class Fold:
         accounts = _accounts([row for row in rows if row.number > start], posterior)
         promises = np.vstack([base.earlier.accounts(posterior), faded(accounts, block)])
         known = {kind: kept(kind, promises) for kind in KINDS}
+        doubt = doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights)
         return State(
             number=number,
             start=start,
             posterior=posterior,
             outcomes=len(taught),
             kept=known,
-            spent=cost_of_exploring(accounts, known["explored"]),
+            spent=cost_of_exploring(accounts, known["explored"], 1.0 - doubt),
             gained=credible_gain(accounts),
-            doubt=doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights),
+            doubt=doubt,
             names=self._names,
             marks=base.marks,
         )

@@ -81,9 +81,12 @@ class Kept:
     mean: Floats
     covariance: Floats
 
-    def worth(self, promised: Floats | float) -> Floats:
-        """What is expected of such promises, of the same shape."""
-        return np.asarray(self.mean[0] + self.mean[1] * promised)
+    def worth(self, promised: Floats | float, hope: float = 0.0) -> Floats:
+        """What is expected of such promises, of the same shape; so many standard deviations more."""
+        expected = np.asarray(self.mean[0] + self.mean[1] * promised)
+        (shift, both), (_, slope) = self.covariance.tolist()
+        variance = shift + (2.0 * both + slope * np.asarray(promised)) * promised
+        return np.asarray(expected + hope * np.sqrt(np.maximum(variance, 0.0)))
 
     def drawn(self, promised: Floats, scale: float, rng: np.random.Generator) -> Floats:
         """The same, each under a draw of shift and slope of so many standard deviations; shape (draws,)."""
@@ -104,12 +107,13 @@ def kept(kind: str, accounts: Floats) -> Kept:
     return Kept(covariance @ (target + weighed.T @ known[:, 2]), covariance)
 
 
-def cost_of_exploring(accounts: Floats, known: Kept) -> float:
+def cost_of_exploring(accounts: Floats, known: Kept, hope: float = 0.0) -> float:
     """What the explored slates cost, in units of reward: how far they fall behind the best of nothing, the
-    nearest cases and, where they were paid for, the best known, by what is `known` of exploring now.
+    nearest cases and, where they were paid for, the best known, by what is `known` of exploring now, and so
+    many of its standard deviations in favour of it.
     """
     _, promised, _, _, gained, _, forgone = accounts[accounts[:, 0] == KINDS.index("explored")].T
-    return float(np.maximum(0.0, promised - gained + forgone - known.worth(promised)).sum())
+    return float(np.maximum(0.0, promised - gained + forgone - known.worth(promised, hope)).sum())
 
 
 def credible_gain(accounts: Floats) -> float:

@@ -23,8 +23,8 @@ and now and then others, to learn from.
    The cost is taken a deviation of the record of exploring too low, as far as it is clear that cases help: a
    few unlucky runs would else end it for hundreds. The fuller the fund, the more of its deviation, up to two,
    is added to each case (upper confidence bounds; Auer et al. 2002): a home that gains by the best case that
-   it knows can pay for looking for a better one. In three of ten early runs nothing is explored, so that all
-   else is still compared with it.
+   it knows can pay for looking for a better one. In three of ten early runs no single case is explored, so
+   that all else is still compared with it.
 5. Slates of any size are shown now and then, the nearest cases too, and less as runs go by: of fewer cases
    more is learned, and what several add up to only so. Where cases tell what they did it is one learned slate
    in twenty, for ever.

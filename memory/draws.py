@@ -111,7 +111,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     nearest = options["similarity"] >= options["learned"]
     shown = np.where(nearest[:, None], near.places, learned.places)
     sizes = np.where(nearest, near_sizes, learned_sizes)
-    teaches = settling * _TEACHES * (sizes > 1)
+    teaches = np.asarray(settling * _TEACHES * (sizes > 1), np.float64)
     some, by_record = _compared(slates, state, options, teaches, rng)
     tries = (by_record | paid) & _may_explore(slates, state, rng)
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))

@@ -388,6 +388,20 @@ def test_a_full_fund_looks_for_cases_that_may_be_better_than_the_best_known(quic
     assert chance(40.0) < chance(0.0) - 0.3
 
 
+def test_however_well_exploring_does_other_choices_are_still_compared_with_it(quick_bank: CaseBank) -> None:
+    silent(quick_bank, 12)
+    policy = build_policy("auto", bank=quick_bank)
+    for _ in range(100):
+        selection = policy.select(TASK)
+        policy.record(selection, reward=0.9 if selection.explored else 0.2)
+    before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 101, TASK)
+    found = quick_bank.search(TASK, 64)
+    slates = slates_of(found, len(found), before.belief(found, 0.5), before.hyper, 4)
+    kinds, _ = auto.chances(slates, before.state, np.random.default_rng(1))
+    assert kinds["explored"] > 0.5
+    assert kinds["nothing"] + kinds["similarity"] + kinds["learned"] > 0.1
+
+
 def test_the_nearest_cases_are_shown_in_any_number_while_little_is_known(quick_bank: CaseBank) -> None:
     silent(quick_bank, 8)
     policy, sizes = build_policy("auto", bank=quick_bank), []

@@ -29,6 +29,7 @@ accounts = st.lists(
         weight=st.floats(0.1, 2),
         gained=st.floats(-0.5, 0.5),
         number=st.integers(1, 500),
+        forgone=st.floats(0, 0.5),
     ),
     max_size=12,
 )
@@ -72,6 +73,17 @@ def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
     assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.1 - float(prior.worth(0.1))))
     unknown[:, 6] = 0.3  # or of the best known, which is worth so much more
     assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.4 - float(prior.worth(0.1))))
+
+
+@given(rows=accounts, kind=st.sampled_from(KINDS), promised=st.floats(-1, 1), hope=st.floats(0, 2))
+def test_hope_adds_standard_deviations_of_what_is_expected_and_makes_no_exploring_dearer(
+    rows: list[Account], kind: str, promised: float, hope: float
+) -> None:
+    known, row = kept(kind, table(rows, [0.1] * len(rows))), np.asarray([1.0, promised])
+    more = float(known.worth(promised, hope) - known.worth(promised))
+    assert more == pytest.approx(hope * math.sqrt(row @ known.covariance @ row), abs=1e-9)
+    told = table(rows, [0.1] * len(rows))
+    assert cost_of_exploring(told, known, hope) <= cost_of_exploring(told, known) + 1e-9
 
 
 def test_what_learned_slates_kept_long_ago_fades_and_what_the_nearest_cases_did_does_not() -> None:

@@ -324,9 +324,12 @@ class CaseBank(Curation):
         if not found:
             return []
         vectors = unit(journal.vectors_of([look for _, look in found]))
+        # Row by row: a product of matrices differs in the last bit by where a row stands, and Chroma's order
+        # of cases that are equally near is not the same after reopening.
+        cosines = (vectors * task).sum(axis=1).tolist()
         return [
             Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
-            for (case_id, look), own, cosine in zip(found, vectors, (vectors @ task).tolist(), strict=True)
+            for (case_id, look), own, cosine in zip(found, vectors, cosines, strict=True)
         ]
 
     def _placed(self, case: Case) -> Case:

@@ -6,6 +6,7 @@ import hashlib
 import ipaddress
 import os
 import re
+import signal
 import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,13 @@ class WordEncoder:
             for word in re.findall(r"\w+", text.casefold()):
                 row[hashlib.sha256(word.encode()).digest()[0] % _DIMENSIONS] += 1.0
         return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _interrupts_are_heeded() -> None:
+    """Also where the tests run in a shell's background: what is started there would not heed Ctrl-C."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

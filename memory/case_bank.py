@@ -16,7 +16,7 @@ from memento.memory.case import Case, Outcome, Status, doubt_of
 from memento.memory.changes import Action
 from memento.memory.chroma_index import ChromaIndex
 from memento.memory.curation import Curation, record_added
-from memento.memory.embeddings import Encoder, Vectors, load_encoder, unit
+from memento.memory.embeddings import Encoder, Vectors, cosines, load_encoder, unit
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.home import Home
 from memento.memory.ledger import Ledger
@@ -248,10 +248,10 @@ class CaseBank(Curation):
         looks = self._read(journal.read_looks, near, namespace)
         if not looks:
             return []
-        found = unit(journal.vectors_of(list(looks.values()))) @ task
-        cosines = dict(zip(looks, found.tolist(), strict=True))
-        nearest = sorted(cosines, key=lambda case_id: -cosines[case_id])[:n]
-        return [(i, cosines[i], looks[i].status) for i in nearest if looks[i].status != "active"]
+        found = cosines(unit(journal.vectors_of(list(looks.values()))), task)
+        similarity = dict(zip(looks, found.tolist(), strict=True))
+        nearest = sorted(similarity, key=lambda case_id: (-similarity[case_id], case_id))[:n]
+        return [(i, similarity[i], looks[i].status) for i in nearest if looks[i].status != "active"]
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """The encoder's vectors, shape (texts, dimensions)."""
@@ -324,12 +324,11 @@ class CaseBank(Curation):
         if not found:
             return []
         vectors = unit(journal.vectors_of([look for _, look in found]))
-        # Row by row: a product of matrices differs in the last bit by where a row stands, and Chroma's order
-        # of cases that are equally near is not the same after reopening.
-        cosines = (vectors * task).sum(axis=1).tolist()
         return [
             Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
-            for (case_id, look), own, cosine in zip(found, vectors, cosines, strict=True)
+            for (case_id, look), own, cosine in zip(
+                found, vectors, cosines(vectors, task).tolist(), strict=True
+            )
         ]
 
     def _placed(self, case: Case) -> Case:

@@ -6,7 +6,7 @@ Each trial forks a process that works on a home and says what the memory has ack
 kill -9 or SIGTERM at a random moment. Another process then opens the home and compares. What counts: cases
 and rewards that were acknowledged and are gone, homes that do not open, differences between the case bank
 and the ledger, and texts of purged cases that are in any file. Homes go on from trial to trial until they
-hold 3,000 cases, so that Chroma's writing of its index, with every thousandth case, is hit too. Exit code 1
+hold 3,000 cases, so that Chroma's writing of its index, with every 250th change, is hit too. Exit code 1
 where anything was found.
 """
 

@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
-REDRAWS = 128
+REDRAWS = 64
 """How often a choice is drawn again to learn how probable it was."""
 _CURIOSITY = 0.15  # of the posterior's standard deviation, when exploring
 _HOPE, _FULL = 2.0, 5.0  # of the same, added to each case where the fund has so much
@@ -67,7 +67,7 @@ class Best:
 
 @dataclass(frozen=True)
 class Draws:
-    """The choice, drawn 1 + 128 times; the first is the one that counts. `kinds` and `sizes` have one entry a
+    """The choice, drawn 1 + 64 times; the first is the one that counts. `kinds` and `sizes` have one entry a
     draw, `shown` one row; `promised` (beyond nothing) is that of the first, and `forgone` what the best known
     was worth beyond the better of nothing and the nearest where exploring took its place.
     """
@@ -88,7 +88,7 @@ def best_of(slates: Slates, state: State) -> Best:
 
 
 def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
-    """The choice, drawn 1 + 128 times."""
+    """The choice, drawn 1 + 64 times."""
     moved = _moved(slates, rng)
     ranking, trying = _ranking(slates, state, moved, rng), _trying(slates, state, rng)
     near, mean, learned, explored = _options(slates, ranking, trying)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 CASES = 1200
-"""Chroma writes its index to disk with every thousandth case."""
+"""Enough for Chroma to have written its index to disk, and to have more that is not there yet."""
 VECTORS = np.random.default_rng(0).standard_normal((CASES, DIMENSIONS)).astype(np.float32)
 
 

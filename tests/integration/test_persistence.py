@@ -164,6 +164,16 @@ def test_a_case_that_chroma_lost_is_put_back_at_the_next_opening(tmp_path: Path)
         assert [c.case_id for c in bank.search(axis(0), 5)] == [kept]
 
 
+def test_a_search_for_all_finds_a_case_that_chroma_does_not_reach(tmp_path: Path) -> None:
+    with open_bank(tmp_path) as bank:
+        missed = bank.add(demonstration("a task"), axis(0))
+        reached = bank.add(demonstration("another"), axis(1))
+        bank.home.chroma.list_collections()[0].delete(ids=[missed])
+        assert [c.case_id for c in bank.search(axis(0), 2)] == [missed, reached]
+        assert [c.case_id for c in bank.search(axis(0), 9)] == [missed, reached]
+        assert [c.case_id for c in bank.search(axis(0), 9, exclude={reached})] == [missed]
+
+
 def test_what_was_learned_is_there_after_a_restart(tmp_path: Path) -> None:
     def choice(bank: CaseBank) -> list[tuple[str, float]]:
         selection = build_policy("kernel", bank=bank, k=1).select(axis(0), explore=False)

@@ -16,9 +16,9 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
              match    k(s,s') k(c,c')               alike cases help on alike tasks
              place    k(s,s') 1[c = c']             one case helps on alike tasks
 
-with k(s,s') = exp((z(s)·z(s') − 1)/.25) and k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of
-memory/components.py, and k(c,c') = 0 where two cases did different things. The variances
-are those of the greatest posterior density by marginal likelihood, and ρ, what a further case adds or
+with k(s,s') = (exp(z(s)·z(s')/.7) − 1)/(exp(1/.7) − 1), which says nothing of tasks that share nothing, and
+k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of memory/components.py, and k(c,c') = 0 where
+two cases did different things. The variances are those of the greatest posterior density by marginal likelihood, and ρ, what a further case adds or
 dilutes, is its posterior mean (Rasmussen and Williams 2006, eq. 2.30 and section 5.4); all else is exact
 (eq. 2.25 and 2.26).
 """
@@ -42,7 +42,7 @@ Codes = NDArray[np.int64]
 TASK_PARTS = 24
 FEATURES = 6
 NOISE = 0.21
-_TASK_WIDTH, _CASE_WIDTH = 0.25, 0.12
+_TASK_WIDTH, _CASE_WIDTH = 0.7, 0.12
 _BASE = 1 + TASK_PARTS
 _SHOWN = slice(_BASE, _BASE + FEATURES)
 _COMPANY = _BASE + FEATURES
@@ -228,7 +228,7 @@ class Posterior:
     def promising(self, task: Singles, count: int) -> Codes:
         """The codes of at most so many shown cases that did best, on tasks like this one above all."""
         trials, (own, family, _, match, place) = self.trials, self.hyper.variances
-        near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
+        near = _near(trials.tasks @ task)
         pull = (self._alpha * trials.company(self.hyper.rho))[trials.slot_runs] * trials.slot_shares
         worth = pull * (own + family + (match + place) * near[trials.slot_runs])
         codes, places = self._shown
@@ -274,7 +274,7 @@ class Posterior:
         """The covariance of g(s,c) with each trial, shape (cases, trials); no case is there twice."""
         trials, slots = self.trials, self.trials.slots
         own, family, everywhere, match, place = np.asarray(self.hyper.variances, np.float32)
-        near = np.exp((trials.tasks @ task - 1.0) / _TASK_WIDTH)
+        near = _near(trials.tasks @ task)
         there = near[trials.slot_runs]
         terms = _alike(slots, cases)
         terms *= (family + match * there)[:, None]
@@ -306,7 +306,7 @@ class Terms:
         table = _alike(chosen, chosen)
         same = np.asarray((shares @ shares.T).todense(), np.float32)
         alike = np.asarray((shares @ (shares @ table).T).T, np.float32)
-        near = np.exp((trials.tasks @ trials.tasks.T - 1.0) / _TASK_WIDTH).astype(np.float32)
+        near = _near(trials.tasks @ trials.tasks.T)
         shown = (trials.sizes > 0).astype(np.float32)
         self.all = np.stack([same, alike, near * np.outer(shown, shown), near * alike, near * same])
 
@@ -381,6 +381,12 @@ def _alone(cases: Cases, hyper: Hyper) -> Floats:
     alike = _alike(cases, cases)
     same = cases.codes[:, None] == cases.codes[None, :]
     return np.asarray((own + place) * same + (family + match) * alike + everywhere)
+
+
+def _near(cosines: Singles) -> Singles:
+    """k(s,s') of tasks with these cosines between their directions, of the same shape."""
+    grown = np.expm1(np.asarray(cosines, np.float32) / np.float32(_TASK_WIDTH))
+    return np.asarray(grown / np.float32(np.expm1(1.0 / _TASK_WIDTH)))
 
 
 def _alike(cases: Cases, others: Cases) -> Singles:

@@ -65,7 +65,7 @@ def covariance_of_g(
 ) -> float:
     """cov(g(s,c_i), g(t,c_j)), term by term."""
     own, family, everywhere, match, place = HYPER.variances
-    near, like = float(np.exp((s @ t - 1) / 0.25)), alike(one, i, other, j)
+    near, like = float(np.expm1(s @ t / 0.7) / np.expm1(1 / 0.7)), alike(one, i, other, j)
     same = float(one.codes[i] == other.codes[j])
     return own * same + family * like + everywhere * near + match * near * like + place * near * same
 

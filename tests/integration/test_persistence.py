@@ -137,22 +137,24 @@ def test_an_id_that_only_chroma_has_is_removed_at_the_next_opening(tmp_path: Pat
     assert ids_in_chroma(tmp_path) == {kept}
 
 
-def test_a_collection_made_to_be_searched_less_widely_is_searched_as_widely_as_a_new_one(
-    tmp_path: Path,
+@pytest.mark.parametrize("older", [{"ef_search": 10}, {"sync_threshold": 1000}])
+def test_a_collection_that_was_made_otherwise_is_searched_and_kept_as_a_new_one(
+    tmp_path: Path, older: dict[str, int]
 ) -> None:
     with open_bank(tmp_path) as bank:
         bank.add(demonstration("the first task"))
     with Home.open(tmp_path) as home:
         collection = home.chroma.list_collections()[0]
-        widely = collection.configuration_json["hnsw"]["ef_search"]
+        usual = collection.configuration_json["hnsw"]
+        assert not older.items() <= usual.items()
         with pytest.warns(DeprecationWarning, match="embedding function"):
-            collection.modify(configuration={"hnsw": {"ef_search": 10}})
+            collection.modify(configuration={"hnsw": older})
 
     with open_bank(tmp_path) as bank:
         assert found(bank, "the first task") == ["the first task"]
 
     with Home.open(tmp_path) as home:
-        assert home.chroma.list_collections()[0].configuration_json["hnsw"]["ef_search"] == widely > 10
+        assert home.chroma.list_collections()[0].configuration_json["hnsw"] == usual
 
 
 def test_a_case_that_chroma_lost_is_put_back_at_the_next_opening(tmp_path: Path) -> None:

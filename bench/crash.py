@@ -40,6 +40,8 @@ from memento.memory.repair import look, repair
 DIMENSIONS = 32
 FULL = 3_000
 BULK = 200
+FROM_ITS_BEGINNING = 2 / 3
+"""The share of trials that are ended while they work, and not while they may be opening the home."""
 OLD = Path(__file__).parents[1] / "tests" / "data" / "ledger_schema_1.sql"
 OLD_CASES, OLD_RUNS = 3, 7
 Say = Callable[[dict[str, Any]], None]
@@ -318,7 +320,7 @@ def run(kills: int, terms: int, seed: int, folder: Path) -> Found:
     for number, ended_by in enumerate(ends):
         kind = list(WORK)[number % len(WORK)]
         home = homes[kind]
-        begun = number % 3 > 0
+        begun = rng.random() < FROM_ITS_BEGINNING
         wait = rng.uniform(0.005, LONGEST[kind])
         told = trial(kind, home, f"t{number}", ended_by, wait, from_its_beginning=begun)
         said.setdefault(home, []).extend(told)

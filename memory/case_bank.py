@@ -51,12 +51,13 @@ class Candidate(NamedTuple):
 
 
 class CaseBank(Curation):
-    """The cases of one home, by namespace. One process at a time may have it open.
+    """The cases of one home, by namespace. One process at a time may have it open, others only to read.
 
     `home` is a path or a Home. `embedding` is None for the default encoder (loaded at the first text that
     needs it), a LangChain "provider:model", or an object with `embed` or `embed_documents`. `shared` is a
     namespace that lies under every other: its cases are found too, and are only read. `by` is who the audit
-    says it was that corrected a case.
+    says it was that corrected a case. With `read_only` the cases are listed and read from the journal, beside
+    whatever process has the home open; a search and a change are refused.
 
     Raises:
         HomeInUseError: another process has the home's bank open.
@@ -72,18 +73,23 @@ class CaseBank(Curation):
         chroma_url: str | None = None,
         shared: str | None = None,
         by: str = "python",
+        read_only: bool = False,
     ) -> None:
         self.encoder = load_encoder(embedding)
         self.shared = None if shared is None else checked_namespace(shared)
         self.namespace = checked_namespace(namespace)
+        self.read_only = False
         self.writable(namespace)
+        self.read_only = read_only
         self.by = by
-        self.ledger = Ledger(home)
+        self.ledger = Ledger(home, read_only=read_only)
         self.home = self.ledger.home
         self._index = ChromaIndex(self.home, chroma_url)
         self._embedded = chroma_url is None
         self._known_dimensions: int | None = None
         self._withheld: dict[str, int] = {}
+        if read_only:
+            return
         try:
             if chroma_url is None:
                 self.home.claim()
@@ -181,6 +187,7 @@ class CaseBank(Curation):
 
     def sync(self, namespace: str | None = None) -> None:
         """Bring Chroma up to the journal: what was added, changed or deleted there and not yet here."""
+        self._check_owned()
         space = namespace or self.namespace
         with self.home.at_work():
             try:
@@ -228,6 +235,7 @@ class CaseBank(Curation):
         """The `n` nearest active cases, and those of `also` that are active, nearest first, without those in
         `exclude`.
         """
+        self._check_owned()
         task = unit(self.checked_vector(vector))
         found = {
             candidate.case_id: candidate
@@ -241,6 +249,7 @@ class CaseBank(Curation):
         self, vector: Vector, n: int, namespace: str | None = None
     ) -> list[tuple[str, float, Status]]:
         """(case id, cosine, status) of those among the `n` nearest cases that may not be shown."""
+        self._check_owned()
         task = unit(self.checked_vector(vector))
         near = [
             case_id for space in self._layers(namespace) for case_id in self._index.nearest(task, n, space)
@@ -339,14 +348,19 @@ class CaseBank(Curation):
         """The namespace that a run or a change is for, or the bank's own.
 
         Raises:
-            UsageError: it is no name, or the shared namespace, which is only read here.
+            UsageError: it is no name, or the shared namespace, which is only read here; or all is.
         """
+        self._check_owned()
         space = self.namespace if namespace is None else checked_namespace(namespace)
         if space == self.shared:
             raise UsageError(
                 f"the shared namespace {space!r} is only read here: open it as a namespace of its own"
             )
         return space
+
+    def _check_owned(self) -> None:
+        if self.read_only:
+            raise UsageError("this case bank is only read: open it without read_only to search or change it")
 
     def shared_under(self, namespace: str) -> str | None:
         """The namespace whose cases are found beside those of this one."""

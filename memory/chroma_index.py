@@ -87,10 +87,12 @@ class ChromaIndex:
             )
 
     def _and_all_others(self, found: list[str], namespace: str) -> list[str]:
-        """These cases and all others: walking its graph, Chroma does not always reach the last ones."""
+        """These cases and all others: walking its graph, Chroma does not always reach the last ones. Where
+        many are missing, Chroma has yet to be told of them, and a choice would wait for each to be read.
+        """
         with self._home.reader.connect() as connection:
-            there = journal.live_ids(connection, namespace)
-        return [*found, *sorted(there.difference(found))]
+            others = journal.live_ids(connection, namespace).difference(found)
+        return [*found, *sorted(others)] if len(others) <= _WORTH_A_BAR else found
 
     def _with(self, namespace: str, work: "Callable[[Collection], T]") -> T:
         """Do something with a collection; where it turns out to be unreadable, once more with a new one."""

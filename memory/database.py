@@ -29,8 +29,8 @@ _PAGES = 4096
 _WAIT = 30.0
 
 
-def open_engine(path: Path) -> Engine:
-    """The SQLite database at `path`, made empty if it is not there.
+def open_engine(path: Path, *, read_only: bool = False) -> Engine:
+    """The SQLite database at `path`, made empty if it is not there. With `read_only` nothing can be written.
 
     What its file system or its file makes impossible is raised as a MementoError that says so. A process
     that was forked from the one that opened it is refused: SQLite's locks do not reach across a fork.
@@ -43,6 +43,9 @@ def open_engine(path: Path) -> Engine:
     @event.listens_for(engine, "connect")
     def _on_connect(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None
+        if read_only:
+            connection.execute("PRAGMA query_only=ON")
+            return
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=FULL")
 

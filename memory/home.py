@@ -13,7 +13,7 @@ from memento.memory.database import check_not_forked, open_engine
 from memento.memory.errors import UsageError
 from memento.memory.hnsw_files import wipe_unused
 from memento.memory.home_lock import HomeLock
-from memento.memory.migrate import bring_up_to_date
+from memento.memory.migrate import bring_up_to_date, check_version
 from memento.memory.open_mark import OpenMark
 
 if TYPE_CHECKING:
@@ -35,12 +35,12 @@ class Home:
     _open_homes: ClassVar[dict[Path, "Home"]] = {}
     _registry_lock: ClassVar[threading.RLock] = threading.RLock()
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
         self._owner_pid = os.getpid()
-        self.engine = open_engine(path / LEDGER)
+        self.engine = open_engine(path / LEDGER, read_only=read_only)
         try:
-            bring_up_to_date(self.engine, path / LEDGER)
+            (check_version if read_only else bring_up_to_date)(self.engine, path / LEDGER)
         except BaseException:
             self.engine.dispose()
             raise
@@ -75,6 +75,20 @@ class Home:
                 home = cls._open_homes[folder] = cls(folder)
             home._users += 1
             return home
+
+    @classmethod
+    def open_to_read(cls, path: "str | Path | Home") -> "Home":
+        """The home at `path` to read its ledger alone, beside whatever process owns it; its case bank is not
+        opened, and nothing is written or migrated.
+
+        Raises:
+            UsageError: no home is there, it cannot be read, or another version wrote it.
+        """
+        if isinstance(path, Home):
+            return path.opened_again()
+        home = cls(usable_folder(Path(path), create=False, read_only=True), read_only=True)
+        home._users = 1
+        return home
 
     @classmethod
     def is_open(cls, folder: Path) -> bool:
@@ -171,7 +185,8 @@ class Home:
             self._users -= 1
             if self._users:
                 return
-            self._open_homes.pop(self.path, None)
+            if self._open_homes.get(self.path) is self:
+                del self._open_homes[self.path]
         with self._idle:
             self._idle.wait_for(lambda: not self._working)
         with self._guard:
@@ -199,7 +214,7 @@ class Home:
 os.register_at_fork(after_in_child=Home._forget)  # noqa: SLF001 - the class's own
 
 
-def usable_folder(path: Path, *, create: bool) -> Path:
+def usable_folder(path: Path, *, create: bool, read_only: bool = False) -> Path:
     """The folder at `path`, made if it is not there; without `create` a home must be there.
 
     Raises:
@@ -218,6 +233,7 @@ def usable_folder(path: Path, *, create: bool) -> Path:
         raise UsageError(f"the home {path} cannot be used: {reason}") from None
     if missing:
         raise UsageError(f"there is no Memento home at {path}: give another with --home DIR")
-    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise UsageError(f"the home {path} cannot be read and written: check its permissions")
+    if not os.access(folder, os.R_OK | os.X_OK | (0 if read_only else os.W_OK)):
+        needed = "read" if read_only else "read and written"
+        raise UsageError(f"the home {path} cannot be {needed}: check its permissions")
     return folder

@@ -34,6 +34,10 @@ def check_file(file: Path, *, strict: bool = False) -> int:
     Raises:
         UsageError: it cannot be read; or a line is no case, with `strict`, or where no line is one.
     """
+    if file.exists() and not (file.is_file() or file.is_dir()):
+        raise UsageError(
+            f"{file} is a pipe, and it is read more than once: write it to a file, and import that"
+        )
     bad: BadLine | None = None
     good = 0
     for found in read_cases(file, "default"):

@@ -107,8 +107,8 @@ class OutcomeRow:
 class Ledger:
     """The ledger of a home. Several processes may use it at once."""
 
-    def __init__(self, home: str | Path | Home, *, create: bool = True) -> None:
-        self.home = Home.open(home, create=create)
+    def __init__(self, home: str | Path | Home, *, create: bool = True, read_only: bool = False) -> None:
+        self.home = Home.open_to_read(home) if read_only else Home.open(home, create=create)
         self._closed = False
 
     def close(self) -> None:

@@ -38,6 +38,22 @@ def bring_up_to_date(engine: Engine, path: Path) -> None:
         raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
 
 
+def check_version(engine: Engine, path: Path) -> None:
+    """Whether a ledger that is only read can be.
+
+    Raises:
+        UsageError: another version wrote it, or the file is no ledger.
+    """
+    try:
+        with engine.execution_options(reads=True).connect() as connection:
+            found = _version(connection) or 0
+    except DatabaseError as error:
+        raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
+    _check_older(found, path)
+    if found != SCHEMA_VERSION:
+        raise UsageError(f"{path.parent} is of an older version, which only opening it for writing changes")
+
+
 def _version(connection: Connection) -> int | None:
     """The version of the tables that are there, None where there are none."""
     tables = inspect(connection).get_table_names()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from memento.memory import CaseBank, Home, Ledger, build_policy
-from memento.memory.errors import HomeInUseError
+from memento.memory.errors import HomeInUseError, MementoError, UsageError
 from tests.conftest import WordEncoder
 from tests.memory_tools import (
     add_run,
@@ -27,7 +29,7 @@ from tests.memory_tools import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 SETUP = """
@@ -230,6 +232,51 @@ def test_the_second_process_is_told_within_a_second_who_has_the_home_and_what_to
         with open_bank(home) as bank:
             assert bank.count() == 1
             assert (bank.ledger.run("r1") or {})["reward"] == 1.0
+
+
+def test_another_process_reads_the_cases_of_a_home_that_is_in_use_and_changes_nothing(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    with owner(home), CaseBank(home, WordEncoder(), read_only=True) as bank:
+        (case,) = bank.all()
+        assert bank.get(case.id) == case
+        assert bank.count() == 1
+        changes: list[Callable[[], object]] = [
+            lambda: bank.add(demonstration("another"), axis(1)),
+            lambda: bank.note(case.id, "a note"),
+            lambda: bank.delete(case.id),
+            lambda: bank.purge(case.id),
+            bank.undo,
+            bank.sync,
+            lambda: bank.search(axis(0), 1),
+            lambda: build_policy(bank=bank).select(axis(0)),
+        ]
+        for change in changes:
+            with pytest.raises(UsageError, match="only read"):
+                change()
+        with pytest.raises(MementoError, match="cannot be written"):
+            bank.ledger.fact("a name", "a value")
+        assert bank.all() == [case]
+
+
+def test_a_bank_to_read_leaves_the_one_to_write_of_the_same_process_open(tmp_path: Path) -> None:
+    with open_bank(tmp_path) as bank:
+        kept = bank.add(demonstration("a task"), axis(0))
+        with open_bank(tmp_path, read_only=True) as outside:
+            assert [case.id for case in outside.all()] == [kept]
+        assert [found.case_id for found in bank.search(axis(0), 1)] == [kept]
+        with pytest.raises(UsageError, match="no Memento home"):
+            open_bank(tmp_path / "nowhere", read_only=True)
+
+
+def test_a_home_of_another_version_is_not_migrated_by_reading_it(tmp_path: Path) -> None:
+    with open_bank(tmp_path) as bank:
+        bank.add(demonstration("a task"), axis(0))
+    for version, told in (("1", "older version"), ("99", "newer version")):
+        with closing(sqlite3.connect(tmp_path / "ledger.sqlite3")) as ledger, ledger:
+            ledger.execute("UPDATE facts SET value = ? WHERE name = 'schema'", [version])
+        with pytest.raises(UsageError, match=told):
+            open_bank(tmp_path, read_only=True)
+    assert not list(tmp_path.glob("ledger.schema-*"))
 
 
 def test_the_owner_is_named_as_its_user_called_it(tmp_path: Path) -> None:

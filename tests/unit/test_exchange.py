@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -150,6 +151,12 @@ def test_a_line_that_is_no_text_or_too_long_is_passed_over(quick_bank: CaseBank,
     told = import_file(quick_bank, tmp_path / "a")
     assert told.skipped == [BadLine(2, "it is not UTF-8"), BadLine(3, "it is longer than 16 MB")]
     assert [case.task for case in quick_bank.all()] == ["first", "last"]
+
+
+def test_a_pipe_is_refused_since_it_can_be_read_only_once(quick_bank: CaseBank, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match=r"is a pipe.* write it to a file"):
+        import_file(quick_bank, tmp_path / "pipe")
 
 
 def test_a_file_without_a_single_case_is_refused(quick_bank: CaseBank, tmp_path: Path) -> None:

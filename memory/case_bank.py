@@ -78,9 +78,8 @@ class CaseBank(Curation):
         self.encoder = load_encoder(embedding)
         self.shared = None if shared is None else checked_namespace(shared)
         self.namespace = checked_namespace(namespace)
-        self.read_only = False
-        self.writable(namespace)
         self.read_only = read_only
+        self._not_shared(namespace)
         self.by = by
         self.ledger = Ledger(home, read_only=read_only)
         self.home = self.ledger.home
@@ -351,6 +350,9 @@ class CaseBank(Curation):
             UsageError: it is no name, or the shared namespace, which is only read here; or all is.
         """
         self._check_owned()
+        return self._not_shared(namespace)
+
+    def _not_shared(self, namespace: str | None) -> str:
         space = self.namespace if namespace is None else checked_namespace(namespace)
         if space == self.shared:
             raise UsageError(

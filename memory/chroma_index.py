@@ -35,6 +35,8 @@ T = TypeVar("T")
 
 _BATCH = 500
 _WORTH_A_BAR = 2_000
+_MOST_MISSED = 2_000
+"""Cases that a search may have missed and that are then looked at one by one."""
 _ROOM = 16_000_000
 """Bytes that the disk must have left for Chroma to be given anything."""
 # Of 100,000 cases Chroma's own (100, 16 and 100) misses every tenth of the nearest 64: `make bench-bank`.
@@ -92,7 +94,7 @@ class ChromaIndex:
         """
         with self._home.reader.connect() as connection:
             others = journal.live_ids(connection, namespace).difference(found)
-        return [*found, *sorted(others)] if len(others) <= _WORTH_A_BAR else found
+        return [*found, *sorted(others)] if len(others) <= _MOST_MISSED else found
 
     def _with(self, namespace: str, work: "Callable[[Collection], T]") -> T:
         """Do something with a collection; where it turns out to be unreadable, once more with a new one."""

@@ -25,8 +25,7 @@ def bring_up_to_date(engine: Engine, path: Path) -> None:
         MementoError: it is damaged, or its disk is full.
     """
     try:
-        with engine.execution_options(reads=True).connect() as connection:
-            found = _version(connection)
+        found = _version_of(engine)
         if found not in {None, SCHEMA_VERSION}:
             _check_older(found, path)
             _keep_copy(path, path.with_name(f"ledger.schema-{found}.sqlite3"))
@@ -45,13 +44,17 @@ def check_version(engine: Engine, path: Path) -> None:
         UsageError: another version wrote it, or the file is no ledger.
     """
     try:
-        with engine.execution_options(reads=True).connect() as connection:
-            found = _version(connection) or 0
+        found = _version_of(engine) or 0
     except DatabaseError as error:
         raise UsageError(f"{path} cannot be read as a ledger: {error.orig}") from None
     _check_older(found, path)
     if found != SCHEMA_VERSION:
         raise UsageError(f"{path.parent} is of an older version, which only opening it for writing changes")
+
+
+def _version_of(engine: Engine) -> int | None:
+    with engine.execution_options(reads=True).connect() as connection:
+        return _version(connection)
 
 
 def _version(connection: Connection) -> int | None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,10 +33,10 @@ class HomeLock:
         """Raises HomeInUseError where another process has it; the message says which, and the way out."""
         try:
             # Where it is this process's own, another Home of it is just being closed.
-            self._lock.acquire(timeout=_CLOSING if self._owner().get("pid") == os.getpid() else 0)
+            self._lock.acquire(timeout=_CLOSING if self._owner().items() >= _process().items() else 0)
         except Timeout:
             raise HomeInUseError(f"{self._folder} is in use by {self._told()}") from None
-        self._owner_file.write_text(json.dumps({"pid": os.getpid(), "command": _command()}))
+        self._owner_file.write_text(json.dumps({**_process(), "command": _command()}))
 
     def free(self) -> None:
         self._lock.release()
@@ -57,12 +58,19 @@ class HomeLock:
 
     def _told(self) -> str:
         owner = self._owner()
+        elsewhere = owner.get("host") not in {None, platform.node()}
+        where = f" on {owner['host']}" if elsewhere else ""
         known = isinstance(owner.get("pid"), int)
-        who = f"pid {owner['pid']} ({owner.get('command', '')})" if known else "another process"
+        who = f"pid {owner['pid']}{where} ({owner.get('command', '')})" if known else "another process"
         return (
             f"{who}: stop it, or use another home with --home DIR or MEMENTO_HOME; "
             "`memento runs` and `memento feedback` work meanwhile"
         )
+
+
+def _process() -> dict[str, Any]:
+    """This one; containers that share a folder may all have the same pid."""
+    return {"pid": os.getpid(), "host": platform.node()}
 
 
 def _command() -> str:

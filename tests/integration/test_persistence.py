@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import sqlite3
@@ -232,6 +233,16 @@ def test_the_second_process_is_told_within_a_second_who_has_the_home_and_what_to
         with open_bank(home) as bank:
             assert bank.count() == 1
             assert (bank.ledger.run("r1") or {})["reward"] == 1.0
+
+
+def test_an_owner_in_another_container_is_told_at_once_whatever_its_pid(tmp_path: Path) -> None:
+    with owner(tmp_path):
+        told = {"pid": os.getpid(), "host": "another-container", "command": "memento serve"}
+        (tmp_path / "home.owner.json").write_text(json.dumps(told))
+        started = time.perf_counter()
+        with pytest.raises(HomeInUseError, match=f"pid {os.getpid()} on another-container "):
+            open_bank(tmp_path)
+        assert time.perf_counter() - started < 1
 
 
 def test_another_process_reads_the_cases_of_a_home_that_is_in_use_and_changes_nothing(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@ anew at any time: a collection that cannot be read costs time, never a case.
 """
 
 import hashlib
-import json
 import logging
 import warnings
 from contextlib import nullcontext
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from memento.memory import chroma_client, journal
 from memento.memory.case import Case
+from memento.memory.chroma_rows import put
 from memento.memory.database import what_happened
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.hnsw_files import wipe_unused
@@ -219,28 +219,13 @@ def _push(home: Home, namespace: str, collection: "Collection", expected: int = 
                 # Chroma itself would wait for room for ever.
                 raise MementoError(f"the disk of {home.path} is full: free some space")
             if kept:
-                collection.upsert(
-                    ids=[row.id for row, _ in kept],
-                    embeddings=cast("Any", [row.vector for row, _ in kept]),
-                    documents=[case.task for _, case in kept],
-                    metadatas=[_metadata(case) for _, case in kept],
-                )
+                put(collection, kept)
             if gone:
                 collection.delete(ids=gone)
             with home.engine.begin() as connection:
                 journal.settle(connection, namespace, rows)
             bar.more(len(rows))
             pushed += len(rows)
-
-
-def _metadata(case: Case) -> dict[str, str | int | float | bool]:
-    """All of a case but its task, as Chroma's flat metadata."""
-    row: dict[str, Any] = {key: value for key, value in case.to_dict().items() if key not in {"id", "task"}}
-    return {
-        key: json.dumps(value, ensure_ascii=False) if isinstance(value, list) else value
-        for key, value in row.items()
-        if value is not None
-    }
 
 
 def chroma_failed(error: BaseException) -> str | None:

@@ -325,7 +325,8 @@ def settle(connection: Connection, namespace: str, done: Sequence[JournalRow]) -
     }
     same = [row.id for row in done if now.get(row.id) == (row.body, row.vector.tobytes())]
     these = (cases.c.namespace == namespace, among(cases.c.id, same))
-    connection.execute(delete(cases).where(*these, cases.c.deleted))
+    if not all(row.body for row in done):
+        connection.execute(delete(cases).where(*these, cases.c.deleted))
     connection.execute(update(cases).where(*these).values(in_bank=True))
 
 

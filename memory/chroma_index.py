@@ -125,7 +125,7 @@ class ChromaIndex:
         held = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         if disk_usage(self._home.path).free < held:
             raise MementoError(f"the disk of {self._home.path} is full: free some space") from error
-        said = what_happened(error, folder / chroma_client.DATABASE) if held else None
+        said = what_happened(error, folder / "chroma.sqlite3") if held else None
         if said is not None and "damaged" not in said:
             raise MementoError(said) from error
 

@@ -82,6 +82,11 @@ class Fold:
     def __init__(self, ledger: Ledger, namespace: str) -> None:
         self._ledger = ledger
         self._namespace = namespace
+        self._lock = threading.Lock()
+        self._purges = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._rows: dict[tuple[int, str], Run] = {}
         self._names: dict[int, str] = {}
         self._revision = self._newest = 0
@@ -89,7 +94,6 @@ class Fold:
         self._block: _Block | None = None
         self._last: tuple[tuple[int, ...], Posterior] | None = None
         self._state: tuple[tuple[int, ...], State] | None = None
-        self._lock = threading.Lock()
 
     def at(self, number: int) -> State:
         """What the runs before this one teach."""
@@ -128,6 +132,10 @@ class Fold:
         )
 
     def _refresh(self, since: int) -> None:
+        purges = self._ledger.purges()
+        if purges != self._purges:
+            self._forget()
+            self._purges = purges
         if self._since is None or since < self._since:
             self._rows, self._revision, self._since = {}, 0, since
         for row in read_runs(self._ledger, self._namespace, self._since, self._revision):

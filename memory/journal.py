@@ -145,12 +145,16 @@ def _columns_of(case: Case) -> dict[str, Any]:
 
 def trust_a_person(connection: Connection, namespace: str, case_id: str) -> None:
     """A person set the case's status. Their word stands: only what happens from now on speaks against it."""
-    newest = select(func.max(runs.c.number)).where(runs.c.namespace == namespace).scalar_subquery()
+    newest = select(func.coalesce(func.max(runs.c.number), 0)).where(runs.c.namespace == namespace)
     this = (cases.c.namespace == namespace, cases.c.id == case_id)
-    connection.execute(update(cases).where(*this).values(harmful=False, judged_after=newest, **_NO_ACCOUNT))
+    connection.execute(update(cases).where(*this).values(**_TRUSTED, judged_after=newest.scalar_subquery()))
 
 
-_NO_ACCOUNT = {f"harm_{name}": 0 for name in ("outcomes", "weight", "square", "total")}
+_TRUSTED = {
+    "harmful": False,
+    "probation": False,
+    **{f"harm_{name}": 0 for name in ("outcomes", "weight", "square", "total")},
+}
 
 
 def remove(connection: Connection, namespace: str, case_id: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from memento.memory.case import Case, checked_reward, outcome_of, utc_now
 from memento.memory.components import components, directions
-from memento.memory.database import among
+from memento.memory.database import among, as_text, quick_rows
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
@@ -217,6 +217,11 @@ class Ledger:
                 "rewards": [dict(entry) for entry in connection.execute(said).mappings()],
             }
 
+    def purges(self) -> int:
+        """How often something was taken out of it for ever: what was learned before is then learned anew."""
+        with self.home.reader.connect() as connection:
+            return sum(int(value) for (value,) in quick_rows(connection, _PURGES, {"name": PURGES}))
+
     def outcomes_since(self, namespace: str, revision: int) -> list[OutcomeRow]:
         """What the namespace's learning runs teach, of those changed after `revision`, in run order."""
         query = (
@@ -248,6 +253,9 @@ _NEXT_REVISION = select(func.coalesce(func.max(runs.c.revision), 0) + 1).scalar_
 _NEW_RUN = insert(runs).values(revision=_NEXT_REVISION).on_conflict_do_nothing()
 _NEW_SLOTS = insert(retrievals)
 _NEW_REWARD = insert(rewards)
+PURGES = "purges"
+"""The fact that counts them."""
+_PURGES = as_text(select(facts.c.value).where(facts.c.name == bindparam("name")))
 _RUN_CHANGED = update(runs).where(runs.c.run_id == bindparam("this")).values(revision=_NEXT_REVISION)
 _WRITTEN_APART = {"vector", "task", "candidates", "shown", "plan", "trajectory", "answer"}
 _PLAIN_COLUMNS = tuple(f.name for f in fields(RunRecord) if f.name not in _WRITTEN_APART)

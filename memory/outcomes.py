@@ -58,13 +58,17 @@ class Outcomes:
     def __init__(self, ledger: Ledger, namespace: str) -> None:
         self._ledger = ledger
         self._namespace = namespace
+        self._lock = threading.RLock()
+        self._purges = 0
+        self._forget()
+
+    def _forget(self) -> None:
         self._last = self._revision = 0
         self._window: dict[Key, Lesson] = {}
         self._cases: dict[str, dict[Key, Lesson]] = {}
         self._evidence: dict[str, tuple[int, Evidence]] = {}  # with the number of its oldest run
         self._rows: dict[Key, OutcomeRow] = {}
         self._rows_revision = 0
-        self._lock = threading.RLock()
 
     @property
     def namespace(self) -> str:
@@ -73,6 +77,10 @@ class Outcomes:
     def refresh(self) -> None:
         """Take in what was written since the last time, by this process or another."""
         with self._lock:
+            purges = self._ledger.purges()
+            if purges != self._purges:
+                self._forget()
+                self._purges = purges
             if self._revision:
                 changed = read_changed(self._ledger, self._namespace, self._revision)
             else:

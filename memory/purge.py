@@ -14,7 +14,8 @@ from pathlib import Path
 from shutil import rmtree
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, String, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Integer, String, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.sqlite import insert as upsert
 
 from memento.memory import changes, journal
 from memento.memory.case import Case
@@ -23,10 +24,18 @@ from memento.memory.curation import no_such_case
 from memento.memory.database import among, what_happened
 from memento.memory.errors import MementoError
 from memento.memory.home import CHROMA, LEDGER, Home
+from memento.memory.ledger import PURGES
 from memento.memory.schema import cases, facts, retrievals, rewards, runs
 
 _PENDING = "purging"
 """The fact that says that the home's files are still to be cleaned."""
+_ONE_MORE = (
+    upsert(facts)
+    .values(name=PURGES, value="1")
+    .on_conflict_do_update(
+        index_elements=[facts.c.name], set_={"value": (facts.c.value.cast(Integer) + 1).cast(String)}
+    )
+)
 _WAIT_FOR_READERS = 2_000
 """Milliseconds."""
 _NOT_YET = (
@@ -70,6 +79,7 @@ def forget(connection: Connection, namespace: str, case_id: str, by: str) -> Pur
     changes.forget(connection, namespace, case_id)
     changes.record(connection, namespace, [Change(case_id="", action="purge", by=by)])
     connection.execute(insert(facts).prefix_with("OR REPLACE").values(name=_PENDING, value="1"))
+    connection.execute(_ONE_MORE)
     return Purged(gone, shown, others)
 
 

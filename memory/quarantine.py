@@ -25,7 +25,7 @@ harm are only as right as that is."""
 _TRUSTED_AFTER = 2
 _TRUSTED_LATER = 6
 """So many outcomes end the probation of a case; more that of one that was made from what anybody may have
-written."""
+written, or with a case in view that is quarantined."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ def read_judged(connection: Connection, run_id: str) -> Judged:
 
 def judge(connection: Connection, run: Judged, before: float | None, after: float) -> None:
     """Take a run's counting reward, which was `before` and is `after` now, to the account of the cases it
-    showed: quarantine those that harm beyond doubt, restore those of which that is no longer so, and end the
-    probation of those that did well.
+    showed: quarantine those that harm beyond doubt, restore those of which that is no longer so, and say
+    which are on probation.
     """
     if not run.learn or run.without is None or not run.case_ids:
         return
@@ -67,6 +67,18 @@ def judge(connection: Connection, run: Judged, before: float | None, after: floa
     )
     for row, account in zip(rows, accounts, strict=True):
         _verdict(connection, row, account)
+    _set_probation(connection, rows, accounts)
+
+
+def judge_children(connection: Connection, namespace: str, case_id: str) -> None:
+    """Say which of the cases that were made with this one in view are on probation, now that its status is
+    another.
+    """
+    about = (cases.c.namespace == namespace, ~cases.c.deleted, cases.c.body.cast(String).contains(case_id))
+    ids = list(connection.execute(select(cases.c.id).where(*about)).scalars())
+    found = connection.execute(_THESE, {"this": namespace, "ids": ids}).mappings().all()
+    rows = [row for row in found if case_id in _parents(row)]
+    _set_probation(connection, rows, [_account(row) for row in rows])
 
 
 def _verdict(connection: Connection, row: RowMapping, account: "Account") -> None:
@@ -74,21 +86,39 @@ def _verdict(connection: Connection, row: RowMapping, account: "Account") -> Non
     if by_a_person or row["pinned"]:
         return
     harmful = account.sums().bounds()[1] < 0 and not _helps_somewhere(connection, row)
-    enough = _TRUSTED_LATER if row["untrusted"] else _TRUSTED_AFTER
-    did_well = account.outcomes >= enough and account.total >= 0
-    ends_probation = row["probation"] and did_well and not harmful
-    if harmful == bool(row["harmful"]) and not ends_probation:
+    if harmful == bool(row["harmful"]):
         return
     this = (cases.c.namespace == row["namespace"], cases.c.id == row["id"])
-    if harmful != bool(row["harmful"]):
-        body = connection.execute(select(cases.c.body).where(*this)).scalar_one()
-        case = replace(Case.from_dict(body), status="quarantined" if harmful else "active")
-        rewrite(connection, row["namespace"], row["id"], case)
-        _to_audit(connection, row, case)
-        connection.execute(update(cases).where(*this).values(harmful=harmful))
-        _suspect_children(connection, row["namespace"], row["id"], suspect=harmful)
-    if ends_probation:
-        connection.execute(update(cases).where(*this).values(probation=False))
+    body = connection.execute(select(cases.c.body).where(*this)).scalar_one()
+    case = replace(Case.from_dict(body), status="quarantined" if harmful else "active")
+    rewrite(connection, row["namespace"], row["id"], case)
+    _to_audit(connection, row, case)
+    connection.execute(update(cases).where(*this).values(harmful=harmful))
+    judge_children(connection, row["namespace"], row["id"])
+
+
+def _set_probation(connection: Connection, rows: Sequence[RowMapping], accounts: Sequence["Account"]) -> None:
+    """Put cases on probation, or take them off it: by what came of them, and by what they were made with, as
+    it is now, so that the order in which either became known leaves no trace.
+    """
+    parents = sorted({parent for row in rows for parent in _parents(row)})
+    asked = {"this": rows[0]["namespace"], "ids": parents} if parents else None
+    bad = set(connection.execute(_QUARANTINED, asked).scalars()) if asked else set()
+    for row, account in zip(rows, accounts, strict=True):
+        tainted = not bad.isdisjoint(_parents(row))
+        vouched_for = row["judged_after"] is not None
+        new = (row["source_run"] is not None or row["untrusted"]) and not vouched_for
+        enough = _TRUSTED_LATER if row["untrusted"] or tainted else _TRUSTED_AFTER
+        did_well = account.outcomes >= enough and account.total >= 0
+        probation = (new or tainted) and not did_well
+        if probation != bool(row["probation"]):
+            this = (cases.c.namespace == row["namespace"], cases.c.id == row["id"])
+            connection.execute(update(cases).where(*this).values(probation=probation))
+
+
+def _parents(row: RowMapping) -> Sequence[str]:
+    """The cases that were in view when the row's was made."""
+    return row["parents"] or ()
 
 
 def _to_audit(connection: Connection, row: RowMapping, case: Case) -> None:
@@ -132,15 +162,21 @@ _MILLION = 1_000_000
 _SUMS = ("outcomes", "weight", "square", "total")
 _RUN = (runs.c.namespace, runs.c.number, runs.c.learn, runs.c.without, runs.c.without_std)
 _ACCOUNT = [f"harm_{name}" for name in _SUMS]
-_COLUMNS = ("namespace", "id", "vector", "status", "probation", "harmful", "judged_after", *_ACCOUNT)
+_COLUMNS = ("namespace", "id", "vector", "status", "source_run", "probation", "harmful", "judged_after")
 _THESE = (
     select(
-        *(cases.c[name] for name in _COLUMNS),
+        *(cases.c[name] for name in (*_COLUMNS, *_ACCOUNT)),
+        cases.c.body["parents"].label("parents"),
         *(cases.c.body[name].as_boolean().label(name) for name in ("pinned", "untrusted")),
     )
     .where(cases.c.namespace == bindparam("this"), among(cases.c.id, "ids"))
     .where(~cases.c.deleted)
     .order_by(cases.c.id)
+)
+_QUARANTINED = (
+    select(cases.c.id)
+    .where(cases.c.namespace == bindparam("this"), among(cases.c.id, "ids"))
+    .where(cases.c.status == "quarantined", ~cases.c.deleted)
 )
 _KEEP = update(cases).where(cases.c.namespace == bindparam("this"), cases.c.id == bindparam("case"))
 
@@ -187,13 +223,3 @@ def _helps_somewhere(connection: Connection, row: RowMapping) -> bool:
         np.asarray([surplus for surplus, _, _ in rows], np.float64),
         np.asarray([share for _, share, _ in rows], np.float64),
     )
-
-
-def _suspect_children(connection: Connection, namespace: str, case_id: str, *, suspect: bool) -> None:
-    """Put the cases that were made with this one in view back on probation, or take them off it."""
-    about = (cases.c.namespace == namespace, ~cases.c.deleted, cases.c.body.cast(String).contains(case_id))
-    for child, body in connection.execute(select(cases.c.id, cases.c.body).where(*about)).all():
-        if case_id in body.get("parents", ()):
-            this = (cases.c.namespace == namespace, cases.c.id == child)
-            probation = suspect or bool(body.get("untrusted"))
-            connection.execute(update(cases).where(*this).values(probation=probation))

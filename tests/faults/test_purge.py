@@ -108,6 +108,22 @@ def test_runs_that_showed_it_keep_their_words_and_teach_nothing(home: Path) -> N
         assert len(bank.ledger.outcomes_since("default", 0)) < before
 
 
+@pytest.mark.parametrize("name", ["auto", "kernel", "neural"])
+def test_what_a_purged_case_taught_is_forgotten_by_policies_that_are_open(home: Path, name: str) -> None:
+    with open_bank(home) as bank:
+        ids = bank.add_many([demonstration(f"task {n}") for n in range(6)], [axis(n, 0.3) for n in range(6)])
+        policy = build_policy(name, bank=bank, k=2)
+        for n in range(40):
+            selection = policy.select(axis(n % 6))
+            told = {slot.case_id for slot in selection.cases}
+            policy.record(selection, reward=float(ids[1] in told), task=f"run {n}")
+        before = policy.select(axis(0), explore=False).candidates
+        bank.purge(ids[1])
+        after = policy.select(axis(0), explore=False).candidates
+        assert after == build_policy(name, bank=bank, k=2).select(axis(0), explore=False).candidates
+        assert after != [row for row in before if row[0] != ids[1]]
+
+
 def test_another_case_with_the_same_task_is_left_and_named(home: Path) -> None:
     with open_bank(home) as bank:
         case_id = with_secrets(bank)

@@ -57,6 +57,12 @@ def add(bank: CaseBank, name: str) -> str:
     return bank.add(demonstration(name, name), axis(0, 0.1 * bank.count()))
 
 
+def child_of(bank: CaseBank, name: str, *parents: str) -> str:
+    about: dict[str, Any] = {"plan": ["x"], "trajectory": [step("x")], "answer": "y", "reward": 1.0}
+    born = Case.from_run(name, namespace=bank.namespace, task=name, parents=list(parents), **about)
+    return bank.add(born, axis(1))
+
+
 def test_a_case_that_fails_again_and_again_is_quarantined_and_not_found(quick_bank: CaseBank) -> None:
     bad, good = add(quick_bank, "bad"), add(quick_bank, "good")
     for number in range(40):
@@ -140,9 +146,7 @@ def test_a_persons_word_stands(quick_bank: CaseBank) -> None:
 
 def test_children_of_a_case_that_harms_go_back_on_probation(quick_bank: CaseBank) -> None:
     parent = add(quick_bank, "parent")
-    about: dict[str, Any] = {"plan": ["x"], "trajectory": [step("x")], "answer": "y", "reward": 1.0}
-    born = Case.from_run("r1", namespace=quick_bank.namespace, task="child", parents=[parent], **about)
-    child = quick_bank.add(born, axis(1))
+    child = child_of(quick_bank, "child", parent)
     assert on_probation(quick_bank, child)
     for _ in range(2):
         show(quick_bank, [child], 1.0)
@@ -151,6 +155,50 @@ def test_children_of_a_case_that_harms_go_back_on_probation(quick_bank: CaseBank
     assert on_probation(quick_bank, child)
     for run_id in runs:
         quick_bank.ledger.feedback(run_id, 1.0)
+    assert not on_probation(quick_bank, child)
+
+
+@pytest.mark.parametrize("order", [[1.0, 1.0, 0.0, 0.0], [0.0, 0.0, 1.0, 1.0], [1.0, 0.0, 1.0, 0.0]])
+def test_probation_does_not_depend_on_the_order_of_rewards(quick_bank: CaseBank, order: list[float]) -> None:
+    child = child_of(quick_bank, "child")
+    runs = [show(quick_bank, [child], None) for _ in order]
+    for run_id, reward in zip(runs, order, strict=True):
+        quick_bank.ledger.feedback(run_id, reward)
+    assert on_probation(quick_bank, child)
+    for run_id in runs:
+        quick_bank.ledger.feedback(run_id, 1.0)
+    assert not on_probation(quick_bank, child)
+
+
+def test_a_corrected_reward_puts_a_case_back_on_probation(quick_bank: CaseBank) -> None:
+    child = child_of(quick_bank, "child")
+    runs = [show(quick_bank, [child], 1.0) for _ in range(2)]
+    assert not on_probation(quick_bank, child)
+    for run_id in runs:
+        quick_bank.ledger.feedback(run_id, 0.0)
+    assert on_probation(quick_bank, child)
+
+
+def test_a_restored_parent_ends_only_the_probation_that_it_caused(quick_bank: CaseBank) -> None:
+    parent, other = add(quick_bank, "parent"), add(quick_bank, "another parent")
+    new, proven = child_of(quick_bank, "new", parent), child_of(quick_bank, "proven", parent)
+    of_both = child_of(quick_bank, "of both", parent, other)
+    for child in (proven, proven, of_both, of_both):
+        show(quick_bank, [child], 1.0)
+    quick_bank.set_status(parent, "quarantined")
+    quick_bank.set_status(other, "quarantined")
+    assert all(on_probation(quick_bank, child) for child in (new, proven, of_both))
+    quick_bank.set_status(parent, "active")
+    assert [on_probation(quick_bank, child) for child in (new, proven, of_both)] == [True, False, True]
+    quick_bank.undo()
+    assert on_probation(quick_bank, proven)
+
+
+def test_a_person_vouches_for_a_case_that_is_new(quick_bank: CaseBank) -> None:
+    child = child_of(quick_bank, "child")
+    quick_bank.set_status(child, "active")
+    assert not on_probation(quick_bank, child)
+    show(quick_bank, [child], 1.0)
     assert not on_probation(quick_bank, child)
 
 

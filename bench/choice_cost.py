@@ -85,7 +85,7 @@ def measure(home: Path, policy_name: str, rounds: int) -> dict[str, float]:
     return {
         f"{name} {label}": round(1000 * float(np.quantile(values, share)), 2)
         for name, values in figures.items()
-        for label, share in (("p50", 0.5), ("p95", 0.95))
+        for label, share in (("p50", 0.5), ("p95", 0.95), ("p99", 0.99), ("max", 1.0))
     }
 
 

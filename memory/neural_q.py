@@ -5,6 +5,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
+from operator import is_
 from pathlib import Path
 
 import numpy as np
@@ -126,7 +127,7 @@ def _training_size(rewarded: int) -> int:
 
 def _same(known: list[OutcomeRow], rows: list[OutcomeRow]) -> bool:
     """A run about which something new was written has a new row."""
-    return len(known) == len(rows) and all(old is new for old, new in zip(known, rows, strict=True))
+    return len(known) == len(rows) and all(map(is_, known, rows))
 
 
 def _usual_cosine(rows: Sequence[OutcomeRow]) -> float:

@@ -1,6 +1,7 @@
 """What a namespace's runs teach, held in memory and brought up to date by what changed since."""
 
 import threading
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -67,8 +68,9 @@ class Outcomes:
         self._window: dict[Key, Lesson] = {}
         self._cases: dict[str, dict[Key, Lesson]] = {}
         self._evidence: dict[str, tuple[int, Evidence]] = {}  # with the number of its oldest run
-        self._rows: dict[Key, OutcomeRow] = {}
-        self._rows_revision = 0
+        self._rewarded: list[OutcomeRow] = []
+        self._rewarded_keys: list[Key] = []
+        self._rewarded_revision = 0
 
     @property
     def namespace(self) -> str:
@@ -109,11 +111,20 @@ class Outcomes:
         written about it.
         """
         with self._lock:
-            for row in self._ledger.outcomes_since(self._namespace, self._rows_revision):
-                self._rows_revision = max(self._rows_revision, row.revision)
-                self._rows[row.number, row.run_id] = row
-            rows = (self._rows[key] for key in sorted(self._rows))
-            return [row for row in rows if row.reward is not None]
+            for row in self._ledger.outcomes_since(self._namespace, self._rewarded_revision):
+                self._rewarded_revision = max(self._rewarded_revision, row.revision)
+                if row.reward is not None:
+                    self._take_rewarded(row)
+            return self._rewarded
+
+    def _take_rewarded(self, row: OutcomeRow) -> None:
+        key, keys = (row.number, row.run_id), self._rewarded_keys
+        place = bisect_left(keys, key)
+        if place < len(keys) and keys[place] == key:
+            self._rewarded[place] = row
+        else:
+            keys.insert(place, key)
+            self._rewarded.insert(place, row)
 
     def _take(self, lesson: Lesson) -> None:
         self._revision = max(self._revision, lesson.revision)

@@ -22,7 +22,9 @@ class Selection:
     nothing), and `arm_propensity` its probability. `stop_propensity` is that of the slate's ending where it
     ends, None where it is full; on the floor, that of the other arms' showing nothing. `slate_propensity` is
     the probability of all that was shown, in this order, and `empty_propensity` that of showing nothing, both
-    over all arms. `explored` slates are shown to learn from them. `expected` is the reward that the policy
+    over all arms. Of `auto` these, and each slot's, are frequencies among the draw that counts and 64 others:
+    never below 1/65, so too great for slates that are rarer; `empty_propensity` leaves out the one that counts.
+    `explored` slates are shown to learn from them. `expected` is the reward that the policy
     expects of what it shows, `without` that of showing nothing (`without_std` its
     standard deviation), `gained` what the shown slate is promised to add to the better of nothing and the
     nearest cases, and `forgone` what the best known would have, where exploring that was paid for took its

@@ -21,8 +21,10 @@ def told(account: dict[str, Any]) -> str:
     if not account["known"]:
         return f"{account['name']}: not known yet"
     points = f"{account['points']:+.1f} points ({account['low']:+.1f} to {account['high']:+.1f})"
+    counted = "runs with cases" if account["name"] == "model" else "effective runs without cases"
     held = f"within the interval in {account['held']} of {account['known']}"
-    return f"{account['name']}: {points}; {account['truth']:+.1f} in truth, {held}"
+    size = f"{account['effective']:.0f} {counted}"
+    return f"{account['name']}: {points}, {size}; {account['truth']:+.1f} in truth, {held}"
 
 
 def _account(name: str, cells: Sequence[Cell]) -> dict[str, Any]:

@@ -18,10 +18,12 @@ from memento.models import model_name
 
 if TYPE_CHECKING:
     from memento.graph import Agent
+    from memento.memory.effect import Effect
     from memento.memory.embeddings import Encoder
     from memento.settings import Settings
 
-ARMS = ("none", "similarity", "kernel", "auto")
+ARMS = ("none", "similarity", "kernel", "neural", "auto")
+_DRAWN = ("kernel", "neural", "auto")  # that might show nothing, so that what memory is worth can be said
 _PLAN = "bench.json"
 _RESULTS = "tasks.jsonl"
 _MOST_FAILED = 5  # runs in a row that end because a model cannot be reached
@@ -97,6 +99,20 @@ def run_dataset(folder: Path, plan: Plan, settings: "Settings") -> Iterator[Resu
     _check_plan(folder / _PLAN, plan, settings)
     done = {row.key: row for arm in plan.arms for row in _read(folder / arm / _RESULTS)}
     return _go_on(folder, plan, settings, done)
+
+
+def effects_of_memory(folder: Path, plan: Plan, namespace: str) -> dict[str, list["Effect"]]:
+    """What memory did to success, by each arm's own ledger: from its runs that taught."""
+    from memento.memory import Ledger
+    from memento.memory.logged import effect_of_memory
+
+    found = {}
+    for arm in plan.arms:
+        home = folder / arm / "home"
+        if arm in _DRAWN and home.is_dir():
+            with Ledger(home, create=False, read_only=True) as ledger:
+                found[arm] = effect_of_memory(ledger, namespace)
+    return found
 
 
 def _go_on(

@@ -1,24 +1,31 @@
 """What memento bench says of a dataset: figures, and a table of them."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-from memento.bench.agents import Plan, Result
+from memento.bench.agents import Plan, Result, effects_of_memory
+from memento.bench.plots import draw_rewards
 from memento.intervals import interval, signed
+from memento.memory.effect import Effect, describe
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
-def summary(plan: Plan, results: Sequence[Result], folder: Path) -> dict[str, Any]:
+_PLOT = "success.png"
+
+
+def summary(plan: Plan, results: Sequence[Result], folder: Path, namespace: str) -> dict[str, Any]:
     """The figures as JSON, per arm, over the tasks that every arm has finished; in mode "held-out" over those
     of them that were held out.
 
     `success` is that of the first attempt and `best_of` that of any; a reward that is not known counts as
     none, and `unknown` says how often. Differences to the arm "none" are paired, in points, with 95 %
-    intervals (normal, over tasks). Tokens and seconds are a task's, all attempts together.
+    intervals (normal, over tasks). Tokens and seconds are a task's, all attempts together. What the arms'
+    ledgers say of the effect of memory in that namespace is of all runs that taught.
     """
     scored = plan.test or plan.teach
     kept = _complete(plan, results, scored)
@@ -38,16 +45,21 @@ def summary(plan: Plan, results: Sequence[Result], folder: Path) -> dict[str, An
         "attempts": plan.attempts,
         "finished": len(results),
         "wanted": plan.total,
+        "effect_of_memory": {
+            arm: [asdict(effect) for effect in found]
+            for arm, found in effects_of_memory(folder, plan, namespace).items()
+        },
+        "plot": str(_plot(by_arm, folder)) if by_arm[plan.arms[0]] else None,
         "folder": str(folder),
     }
 
 
-def print_report(plan: Plan, results: Sequence[Result], folder: Path) -> None:
+def print_report(plan: Plan, results: Sequence[Result], folder: Path, namespace: str) -> None:
     """The table, and what it leaves out."""
     from rich.console import Console
 
     screen = Console(highlight=False)
-    figures = summary(plan, results, folder)
+    figures = summary(plan, results, folder, namespace)
     if not figures["tasks"]:
         screen.print(f"no task was finished by every arm; what there is is in {folder}")
         return
@@ -61,7 +73,15 @@ def print_report(plan: Plan, results: Sequence[Result], folder: Path) -> None:
     for name, arm in figures["arms"].items():
         if arm["unknown"]:
             screen.print(f"{name}: {arm['unknown']} runs, whose reward is not known, count as failures")
-    screen.print(f"results and memories: {figures['folder']}")
+    for name, found in figures["effect_of_memory"].items():
+        for effect in found:
+            screen.print(f"{name}, effect of memory by {describe(Effect(**effect))}", soft_wrap=True)
+    screen.print(f"plot: {figures['plot']}\nresults and memories: {figures['folder']}", soft_wrap=True)
+
+
+def _plot(by_arm: dict[str, list[list[Result]]], folder: Path) -> Path:
+    rewards = {arm: [_first(task) for task in tasks] for arm, tasks in by_arm.items()}
+    return draw_rewards(rewards, folder / _PLOT)
 
 
 def _complete(

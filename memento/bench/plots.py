@@ -1,6 +1,6 @@
-"""The plots of memento bench: a file a world."""
+"""The plots of memento bench: a file a world, and one of a dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,25 @@ def draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
     figure.suptitle(f"world: {world}, {len({cell.seed for cell in mine})} seeds")
     figure.tight_layout(rect=(0, 0.1 if len(labels) > 12 else 0.06, 1, 1))  # noqa: PLR2004
     file = folder / f"{Path(world).name}.png"
+    figure.savefig(file)
+    plt.close(figure)
+    return file
+
+
+def draw_rewards(rewards: Mapping[str, Sequence[float]], file: Path) -> Path:
+    """The arms' success over the tasks of a dataset, each the mean of the last hundred, as a PNG."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axis = plt.subplots(figsize=(8, 4.5), dpi=110)
+    for arm, curve in rewards.items():
+        axis.plot(np.arange(1, len(curve) + 1), _smooth(curve), label=arm, linewidth=1.6)
+    axis.set(xlabel="tasks so far", ylabel=f"success in the last {_SMOOTH}", ylim=(-0.03, 1.03))
+    axis.grid(alpha=0.3)
+    axis.legend(frameon=False)
+    figure.tight_layout()
     figure.savefig(file)
     plt.close(figure)
     return file

@@ -63,7 +63,7 @@ def bench(
     (memento/bench/world_file.py says what they are):
              memento bench --world mine.npz
     The real agent on lines such as {"task": "...", "reference": "..."}:
-             memento bench mine.jsonl --arms none,similarity,auto
+             memento bench mine.jsonl --arms none,similarity,neural,auto
     """
     if dataset is not None:
         for name, value in (("--world", world), ("--seeds", seeds), ("--seed", seed)):
@@ -167,9 +167,9 @@ def _bench_dataset(
     except KeyboardInterrupt:
         _say_stopped(folder)
     if as_json:
-        print_json(summary(plan, results, folder))
+        print_json(summary(plan, results, folder, settings.namespace))
     else:
-        print_report(plan, results, folder)
+        print_report(plan, results, folder, settings.namespace)
 
 
 def _arms_for_agents(given: str, known: tuple[str, ...]) -> list[str]:

@@ -83,6 +83,21 @@ def test_each_arm_meets_the_tasks_in_order_with_a_memory_of_its_own(
     assert len(adding.requests) == 16
 
 
+def test_what_memory_did_is_said_from_each_arms_own_runs_and_plotted(
+    tmp_path: Path, dataset: Path, adding: OpenAIStub, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    found = bench(capsys, dataset, "--arms", "similarity,neural,auto", "--out", out)
+    assert list(found["effect_of_memory"]) == ["neural", "auto"]
+    for effects in found["effect_of_memory"].values():
+        assert [effect["name"] for effect in effects][:2] == ["floor", "SNIPS"]
+    assert (out / "success.png").read_bytes().startswith(b"\x89PNG")
+    assert _code(["bench", str(dataset), "--arms", "similarity,neural,auto", "--out", str(out)]) == 0
+    said = capsys.readouterr().out
+    assert "auto, effect of memory by floor: not known yet" in said
+    assert f"plot: {out / 'success.png'}" in said
+
+
 def test_a_stopped_bench_goes_on_and_repeats_no_run(
     tmp_path: Path,
     dataset: Path,
@@ -180,7 +195,7 @@ def test_runs_that_a_service_cuts_short_are_told_and_made_again(
     [
         (["--arms", "none,oracle"], "the arm oracle is only for simulated worlds"),
         (["--arms", "kernel:placebo"], "the arm kernel:placebo is only for simulated worlds"),
-        (["--arms", "magic"], "no arm magic: use some of none, similarity, kernel, auto"),
+        (["--arms", "magic"], "no arm magic: use some of none, similarity, kernel, neural, auto"),
         (["--world", "quality"], "--world is for simulated worlds"),
         (["--seeds", "2"], "--seeds is for simulated worlds"),
         (["--tasks", "1", "--mode", "held-out"], "at least two kinds"),

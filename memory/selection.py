@@ -20,17 +20,17 @@ class Selection:
 
     `arm` is "none" (the floor, or the policy of that name), "similarity" or "learned" (which may show
     nothing), and `arm_propensity` its probability. `stop_propensity` is that of the slate's ending where it
-    ends, None where it is full; on the floor, that of the other arms' showing nothing. `slate_propensity` is
-    the probability of all that was shown, in this order, and `empty_propensity` that of showing nothing, both
-    over all arms. Of `auto` these, and each slot's, are frequencies among the draw that counts and 64 others:
-    never below 1/65, so too great for slates that are rarer; `empty_propensity` leaves out the one that counts.
-    `explored` slates are shown to learn from them. `expected` is the reward that the policy
-    expects of what it shows, `without` that of showing nothing (`without_std` its
-    standard deviation), `gained` what the shown slate is promised to add to the better of nothing and the
-    nearest cases, and `forgone` what the best known would have, where exploring that was paid for took its
-    place. `candidates` holds (case id, similarity, Q) of all that were considered; `usual_cosine` is what
-    cases that have nothing to do with the task are expected to have; `shared` the namespace whose cases were
-    candidates too. What a policy does not know is None.
+    ends, None where it is full; on the floor, that of the other arms' showing nothing. `slate_propensity`
+    is the probability of all that was shown, in this order, and `empty_propensity` that of showing nothing,
+    both over all arms. Of `auto` these, and each slot's, are frequencies among the draw that counts and 64
+    others: never below 1/65, so too great for slates that are rarer; `empty_propensity` leaves out the one
+    that counts. `explored` slates are shown to learn from them. `expected` is the reward that the policy
+    expects of what it shows, `without` that of showing nothing (`without_std` its standard deviation),
+    `gained` what the shown slate is promised to add to the better of nothing and the nearest cases, and
+    `forgone` what the best known would have, where exploring that was paid for took its place. `candidates`
+    holds (case id, similarity, Q) of all that were considered; `usual_cosine` is what cases that have
+    nothing to do with the task are expected to have; `shared` the namespace whose cases were candidates
+    too. What a policy does not know is None.
     """
 
     run_id: str

@@ -244,6 +244,22 @@ class CaseBank(Curation):
         ranked = sorted(found.values(), key=lambda found: (-found.similarity, found.case_id))
         return ranked[:n] + [candidate for candidate in ranked[n:] if candidate.case_id in also]
 
+    def candidates(
+        self, task: Vector, case_ids: Sequence[str], namespace: str | None = None
+    ) -> list[Candidate]:
+        """Those of the cases that are there and active, in this order; `task` has unit length."""
+        looks = self._read(journal.read_looks, case_ids, namespace)
+        found = [(i, looks[i]) for i in case_ids if i in looks and looks[i].status == "active"]
+        if not found:
+            return []
+        vectors = unit(journal.vectors_of([look for _, look in found]))
+        return [
+            Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
+            for (case_id, look), own, cosine in zip(
+                found, vectors, cosines(vectors, task).tolist(), strict=True
+            )
+        ]
+
     def withheld(
         self, vector: Vector, n: int, namespace: str | None = None
     ) -> list[tuple[str, float, Status]]:
@@ -315,7 +331,7 @@ class CaseBank(Curation):
         while True:
             ids = self._index.nearest(task, wanted, layer)
             read = {case_id: None for case_id in (*ids, *also) if case_id not in exclude}
-            found = self._candidates(task, list(read), namespace)
+            found = self.candidates(task, list(read), namespace)
             near = set(ids).intersection(candidate.case_id for candidate in found)
             if len(near) >= n or len(ids) < wanted:
                 # The next search asks for so many more, if as many are in its way.
@@ -324,20 +340,6 @@ class CaseBank(Curation):
                 return found
             # A filter on status would cost Chroma hundreds of milliseconds in a large bank.
             wanted *= _MORE
-
-    def _candidates(self, task: Vector, case_ids: Sequence[str], namespace: str | None) -> list[Candidate]:
-        """Those of the cases that are there and active, in this order; `task` has unit length."""
-        looks = self._read(journal.read_looks, case_ids, namespace)
-        found = [(i, looks[i]) for i in case_ids if i in looks and looks[i].status == "active"]
-        if not found:
-            return []
-        vectors = unit(journal.vectors_of([look for _, look in found]))
-        return [
-            Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
-            for (case_id, look), own, cosine in zip(
-                found, vectors, cosines(vectors, task).tolist(), strict=True
-            )
-        ]
 
     def _placed(self, case: Case) -> Case:
         space = self.writable(case.namespace or None)

@@ -181,7 +181,7 @@ class Ledger:
         said = Reward(reward=reward, source=source, weight=weight, comment=redact_text(comment))
         with self.home.at_work(), self.home.engine.begin() as connection:
             if connection.execute(select(runs.c.run_id).where(runs.c.run_id == run_id)).first() is None:
-                raise UsageError(f"there is no run {run_id!r}: see `memento runs list`")
+                raise no_such_run(run_id)
             _append_reward(connection, run_id, said)
 
     def fact(self, name: str, value: str | None = None) -> str | None:
@@ -216,6 +216,18 @@ class Ledger:
                 "retrieved": [_without_run(slot) for slot in connection.execute(shown).mappings()],
                 "rewards": [dict(entry) for entry in connection.execute(said).mappings()],
             }
+
+    def task_vector(self, run_id: str) -> Vector:
+        """The vector of the run's task.
+
+        Raises:
+            UsageError: there is no such run.
+        """
+        with self.home.reader.connect() as connection:
+            held = connection.execute(select(runs.c.vector).where(runs.c.run_id == run_id)).scalar()
+        if held is None:
+            raise no_such_run(run_id)
+        return np.frombuffer(held, dtype=np.float32)
 
     def purges(self) -> int:
         """How often something was taken out of it for ever: what was learned before is then learned anew."""
@@ -259,6 +271,10 @@ _PURGES = as_text(select(facts.c.value).where(facts.c.name == bindparam("name"))
 _RUN_CHANGED = update(runs).where(runs.c.run_id == bindparam("this")).values(revision=_NEXT_REVISION)
 _WRITTEN_APART = {"vector", "task", "candidates", "shown", "plan", "trajectory", "answer"}
 _PLAIN_COLUMNS = tuple(f.name for f in fields(RunRecord) if f.name not in _WRITTEN_APART)
+
+
+def no_such_run(run_id: str) -> UsageError:
+    return UsageError(f"there is no run {run_id!r}: see `memento runs list`")
 
 
 def vector_bytes(vector: Vector) -> bytes:

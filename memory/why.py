@@ -1,7 +1,8 @@
 """Why this case: what a policy would do on a task, and what that is made of."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -78,6 +79,26 @@ def explain(
         nearest = policy.bank.search(vector, CANDIDATES, space, exclude)
         found = _by_q(policy, vector, space, nearest) if nearest else found
     return found.told(policy.bank.withheld(vector, CANDIDATES, space))
+
+
+def explain_run(policy: Policy, run: Mapping[str, Any]) -> Explanation | None:
+    """What the runs before a past one of `auto`, a row of the ledger, teach of the candidates that it had, as
+    far as that is known now; its `withheld` are those that may not be shown any more. None for runs of other
+    policies, and where no candidate is left: of these there is what the row says.
+    """
+    if run["policy"] != "auto" or not isinstance(policy.q_function, AdvantageQ):
+        return None
+    space, vector = run["namespace"], unit(policy.ledger.task_vector(run["run_id"]))
+    similarity = {case_id: cosine for case_id, cosine, _ in run["candidates"]}
+    candidates = policy.bank.candidates(vector, list(similarity), space)
+    if not candidates:
+        return None
+    before = policy.q_function.before(space, run["number"], vector)
+    pool = Pool(candidates, len(candidates), run["usual_cosine"])
+    left = similarity.keys() - {candidate.case_id for candidate in candidates}
+    held = policy.bank.get_many(sorted(left), space)
+    withheld = [(i, similarity[i], held[i].status if i in held else "deleted") for i in sorted(left)]
+    return _by_advantage(policy, space, before, pool).told(withheld)
 
 
 @dataclass(frozen=True)

@@ -98,14 +98,30 @@ def _made_of(reason: "Reason") -> str:
 
 
 def _past(run_id: str, home: Path | None, *, as_json: bool) -> None:
+    from memento.memory import CaseBank, build_policy
+    from memento.memory.ledger import no_such_run
+    from memento.memory.why import explain_run
+
+    settings = settings_for(home)
     with reading(home) as ledger:
         row = ledger.run(run_id)
     if row is None:
-        raise UsageError(f"there is no run {run_id!r}: see `memento runs list`")
-    found = {name: row[name] for name in _RUN_FIELDS}
+        raise no_such_run(run_id)
+    own = {"namespace": row["namespace"], "shared": row["shared"], "read_only": True}
+    with CaseBank(settings.home, settings.embedding, **own) as bank:
+        explained = explain_run(build_policy("auto", bank=bank, k=settings.k), row)
+        cases = bank.get_many([reason.case_id for reason in explained.candidates]) if explained else {}
     if as_json:
-        print_json(found)
+        found = {name: row[name] for name in _RUN_FIELDS}
+        print_json({**found, "explanation": None if explained is None else asdict(explained)})
         return
+    _print_run(row)
+    if explained is not None:
+        console().print("\n[bold]from the runs before it, as far as is known now[/]")
+        _print(explained, cases)
+
+
+def _print_run(row: dict[str, Any]) -> None:
     screen = console()
     screen.print(f"[bold]policy[/] {row['policy']}, run {row['number']}: arm {_arm(row)}")
     screen.print(f"[bold]cases[/] {in_words(row, len(row['retrieved']))}")

@@ -113,7 +113,9 @@ def test_a_run_says_in_a_line_why_it_shows_what_it_shows(
         assert "cases none: the policy shows none" in told("--policy", "none")
         run_id = second.split("run ")[-1][:32]
         assert _code(["cases", "why", "--run", run_id, "--home", str(tmp_path / "home")]) == 0
-    assert "cases 1 of 1, " in capsys.readouterr().out
+    why = capsys.readouterr().out
+    assert "cases 1 of 1, " in why
+    assert "from the runs before it, as far as is known now\npolicy auto, after 1 outcomes" in why
 
 
 def test_a_wrong_answer_is_a_run_that_did_its_work(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memento.memory import CaseBank, build_policy
-from memento.memory.why import TERMS, explain
+from memento.memory.why import TERMS, explain, explain_run
 from tests.memory_tools import axis, demonstration
 
 if TYPE_CHECKING:
@@ -72,6 +72,32 @@ def test_explaining_uses_up_no_run_and_writes_nothing(quick_bank: CaseBank) -> N
         explain(policy, TASK)
     assert policy.select(TASK).number == 1
     assert quick_bank.ledger.runs(quick_bank.namespace) == []
+
+
+def test_a_past_run_is_explained_by_the_runs_before_it_alone(quick_bank: CaseBank) -> None:
+    near, other, _ = fill(quick_bank)
+    policy = build_policy("auto", bank=quick_bank, k=1)
+
+    def runs(count: int, good: str) -> None:
+        for _ in range(count):
+            selection = policy.select(TASK)
+            shown = [slot.case_id for slot in selection.cases]
+            policy.record(selection, reward=float(shown == [good]))
+
+    runs(20, near)
+    then = explain(policy, TASK)
+    selection = policy.select(TASK)
+    policy.record(selection, reward=0.0)
+    runs(30, other)
+    quick_bank.delete(other)
+    row = quick_bank.ledger.run(selection.run_id)
+    assert row is not None
+    found = explain_run(policy, row)
+    assert found is not None
+    assert (found.outcomes, found.without) == (20, pytest.approx(then.without))
+    assert of(found, near).q == pytest.approx(of(then, near).q)
+    assert of(found, near).made_of == pytest.approx(of(then, near).made_of)
+    assert [(case_id, status) for case_id, _, status in found.withheld] == [(other, "deleted")]
 
 
 def test_what_may_not_be_shown_is_told_apart(quick_bank: CaseBank) -> None:

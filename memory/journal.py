@@ -64,7 +64,9 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
             cases.c.outcome == case.outcome,
             cases.c.id != case.id,
         )
-        repeated = connection.execute(same.with_only_columns(cases.c.id).limit(1)).scalar()
+        repeated = connection.execute(
+            same.with_only_columns(cases.c.id).order_by(cases.c.order).limit(1)
+        ).scalar()
         if repeated is not None:
             return str(repeated)
     newest = select(func.max(cases.c.order)).where(cases.c.namespace == case.namespace)

@@ -20,9 +20,10 @@ from memento.memory.database import among, as_text, quick_rows
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.journal import add_case, keep_dimensions, read_marks, read_one, set_outcome
+from memento.memory.journal import add_case, keep_dimensions, read_marks, set_outcome
 from memento.memory.quarantine import Judged, judge, read_judged
 from memento.memory.redact import redact, redact_text
+from memento.memory.repetitions import sort_anew
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import facts, retrievals, rewards, runs
 from memento.memory.shown import Shown
@@ -347,7 +348,7 @@ def _append_reward(connection: Connection, run_id: str, reward: Reward) -> None:
     value, _weight = counting_rewards(connection, [run_id])[run_id]
     set_outcome(connection, run_id, value, outcome_of(value))
     judge(connection, read_judged(connection, run_id), before, value)
-    _part_from_repeated(connection, run_id, value)
+    sort_anew(connection, run_id)
 
 
 def _reward_row(run_id: str, reward: Reward) -> dict[str, Any]:
@@ -359,33 +360,6 @@ def _reward_row(run_id: str, reward: Reward) -> dict[str, Any]:
         "comment": redact_text(reward.comment),
         "created_at": utc_now(),
     }
-
-
-def _part_from_repeated(connection: Connection, run_id: str, reward: float) -> None:
-    """Give a run that counted as one more repetition of a case a case of its own, where its reward now says
-    that it ended otherwise.
-    """
-    run = connection.execute(select(runs).where(runs.c.run_id == run_id)).mappings().one()
-    repeated = read_one(connection, run["namespace"], run["case_id"]) if run["case_id"] else None
-    if repeated is None or repeated.source_run == run_id or repeated.outcome == outcome_of(reward):
-        return
-    parents = [slot.case_id for slot in _slots_of(connection, [run_id]).get(run_id, ())]
-    own = Case.from_run(
-        run_id,
-        **{name: run[name] for name in ("namespace", "task", "plan", "trajectory", "answer")},
-        reward=reward,
-        parents=parents,
-        untrusted=repeated.untrusted or _any_untrusted(connection, run, parents),
-    )
-    vector = np.frombuffer(run["vector"], dtype=np.float32)
-    case_id = add_case(connection, own, vector, merge_repetitions=True)
-    connection.execute(update(runs).where(runs.c.run_id == run_id).values(case_id=case_id))
-
-
-def _any_untrusted(connection: Connection, run: RowMapping, case_ids: Sequence[str]) -> bool:
-    layers = [layer for layer in (run["namespace"], run["shared"]) if layer is not None]
-    found = (read_one(connection, layer, case_id) for case_id in case_ids for layer in layers)
-    return any(case is not None and case.untrusted for case in found)
 
 
 def _slots_of(connection: Connection, run_ids: Sequence[str]) -> dict[str, tuple[Shown, ...]]:

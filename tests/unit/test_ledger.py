@@ -222,7 +222,7 @@ def test_a_repetition_that_turns_out_otherwise_becomes_a_case_of_its_own(ledger:
     assert (new.id, new.outcome, new.answer, new.source_run) == (run["case_id"], "success", "another", "r2")
     assert new.tools == ["add"]
     ledger.feedback("r1", 1.0)
-    assert [ledger.support("default", case.id) for case in (old, new)] == [1, 1]
+    assert [ledger.support("default", case.id) for case in (old, new)] == [2, 0]
 
 
 def test_a_case_is_not_repeated_across_namespaces(ledger: Ledger) -> None:

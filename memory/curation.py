@@ -15,7 +15,6 @@ from memento.memory.changes import Action, Change
 from memento.memory.embeddings import Vectors
 from memento.memory.errors import UsageError
 from memento.memory.home import Home
-from memento.memory.quarantine import judge_children
 from memento.memory.redact import redact
 from memento.memory.schema import rewards, runs
 
@@ -192,14 +191,8 @@ def _apply(
         made = Change(case_id=case_id, action=action, by=by, before=before, after=after)
         changes.record(connection, namespace, [made], vector=None if vector is None else row["vector"])
     if "status" in fields:
-        _take_their_word(connection, namespace, case_id)
+        journal.trust_a_person(connection, namespace, case_id)
     return edited
-
-
-def _take_their_word(connection: Connection, namespace: str, case_id: str) -> None:
-    """A person set the case's status."""
-    journal.trust_a_person(connection, namespace, case_id)
-    judge_children(connection, namespace, case_id)
 
 
 def _take_back(connection: Connection, namespace: str, part: changes.Undoing) -> None:
@@ -217,7 +210,7 @@ def _take_back(connection: Connection, namespace: str, part: changes.Undoing) ->
             vector = None if part.vector is None else np.frombuffer(part.vector, np.float32)
             journal.rewrite(connection, namespace, case.id, replace(case, **before), vector)
             if "status" in before:
-                _take_their_word(connection, namespace, case.id)
+                journal.trust_a_person(connection, namespace, case.id)
 
 
 def _reversed(change: Change, by: str) -> Change:

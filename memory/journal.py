@@ -64,11 +64,10 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
             cases.c.outcome == case.outcome,
             cases.c.id != case.id,
         )
-        repeated = connection.execute(
-            same.with_only_columns(cases.c.id).order_by(cases.c.order).limit(1)
-        ).scalar()
-        if repeated is not None:
-            return str(repeated)
+        # By the few with this signature: asked for the oldest, SQLite would go through all in their order.
+        repeated = connection.execute(same.with_only_columns(cases.c.order, cases.c.id)).all()
+        if repeated:
+            return str(min(repeated)[1])
     newest = select(func.max(cases.c.order)).where(cases.c.namespace == case.namespace)
     row = {
         "namespace": case.namespace,

@@ -70,7 +70,7 @@ def judge(connection: Connection, run: Judged, before: float | None, after: floa
     _set_probation(connection, rows, accounts)
 
 
-def judge_children(connection: Connection, namespace: str, case_id: str) -> None:
+def _judge_children(connection: Connection, namespace: str, case_id: str) -> None:
     """Say which of the cases that were made with this one in view are on probation, now that its status is
     another.
     """
@@ -94,7 +94,7 @@ def _verdict(connection: Connection, row: RowMapping, account: "Account") -> Non
     rewrite(connection, row["namespace"], row["id"], case)
     _to_audit(connection, row, case)
     connection.execute(update(cases).where(*this).values(harmful=harmful))
-    judge_children(connection, row["namespace"], row["id"])
+    _judge_children(connection, row["namespace"], row["id"])
 
 
 def _set_probation(connection: Connection, rows: Sequence[RowMapping], accounts: Sequence["Account"]) -> None:

@@ -57,13 +57,13 @@ def _join(connection: Connection, namespace: str, case_id: str) -> None:
     row = read_row(connection, namespace, case_id)
     if row is None:
         return
-    same = select(cases.c.id).where(
+    same = select(cases.c.order, cases.c.id).where(
         cases.c.namespace == namespace,
         cases.c.signature == row["signature"],
         cases.c.outcome == row["outcome"],
         ~cases.c.deleted,
     )
-    oldest, *newer = connection.execute(same.order_by(cases.c.order)).scalars().all()
+    oldest, *newer = [other for _, other in sorted(connection.execute(same).all())]
     for other in newer:
         if not _is_known(connection, namespace, other):
             behind = (runs.c.namespace == namespace, runs.c.case_id == other)

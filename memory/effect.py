@@ -129,11 +129,17 @@ def describe(effect: Effect) -> str:
     if not effect.known:
         return f"{effect.name}: not known yet ({effect.why})"
     where = "where cases are shown, " if effect.name == "model" else ""
-    counted = "runs with cases" if effect.name == "model" else "effective runs without cases"
+    size = size_in_words(effect.name, effect.effective)
     return (
         f"{effect.name}: {where}memory is worth {effect.points:+.1f} points of success "
-        f"(95 % interval {effect.low:+.1f} to {effect.high:+.1f}; {effect.effective:.0f} {counted})"
+        f"(95 % interval {effect.low:+.1f} to {effect.high:+.1f}; {size})"
     )
+
+
+def size_in_words(name: str, effective: float) -> str:
+    """How many runs an estimate of that name rests on."""
+    counted = "runs with cases" if name == "model" else "effective runs without cases"
+    return f"{effective:.0f} {counted}"
 
 
 def floor_effect(runs: Runs) -> Effect:

@@ -59,15 +59,9 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
     keep_dimensions(connection, np.size(vector))
     case = Case.from_dict(redact(vars(case)))
     if merge_repetitions:
-        same = _live(case.namespace).where(
-            cases.c.signature == content_id(case.task, case.tools),
-            cases.c.outcome == case.outcome,
-            cases.c.id != case.id,
-        )
-        # By the few with this signature: asked for the oldest, SQLite would go through all in their order.
-        repeated = connection.execute(same.with_only_columns(cases.c.order, cases.c.id)).all()
+        repeated = [other for other in saying_the_same(connection, case) if other != case.id]
         if repeated:
-            return str(min(repeated)[1])
+            return repeated[0]
     newest = select(func.max(cases.c.order)).where(cases.c.namespace == case.namespace)
     row = {
         "namespace": case.namespace,
@@ -89,6 +83,16 @@ def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repeti
         )
     )
     return case.id
+
+
+def saying_the_same(connection: Connection, case: Case) -> list[str]:
+    """The cases with the task, the tools and the outcome of this one, the oldest first."""
+    same = _live(case.namespace).where(
+        cases.c.signature == content_id(case.task, case.tools), cases.c.outcome == case.outcome
+    )
+    # They are few: asked for them in their order, SQLite would go through all cases in it.
+    found = connection.execute(same.with_only_columns(cases.c.order, cases.c.id)).all()
+    return [case_id for _, case_id in sorted(found)]
 
 
 def keep_dimensions(connection: Connection, size: int) -> None:

@@ -6,9 +6,9 @@ import numpy as np
 from sqlalchemy import Connection, RowMapping, select, update
 
 from memento.memory.case import Case, outcome_of
-from memento.memory.journal import add_case, read_one, read_row, remove
+from memento.memory.journal import add_case, read_one, remove, saying_the_same
 from memento.memory.rewards import counting_rewards
-from memento.memory.schema import cases, changes, retrievals, runs
+from memento.memory.schema import changes, retrievals, runs
 
 
 def sort_anew(connection: Connection, run_id: str) -> None:
@@ -25,7 +25,7 @@ def sort_anew(connection: Connection, run_id: str) -> None:
     behind = (runs.c.namespace == run["namespace"], runs.c.case_id == case.id, runs.c.run_id != run_id)
     others = connection.execute(select(runs).where(*behind).order_by(runs.c.number)).mappings().all()
     _part(connection, case, others)
-    _join(connection, run["namespace"], case.id)
+    _join(connection, case)
 
 
 def _part(connection: Connection, case: Case, repeating: Sequence[RowMapping]) -> None:
@@ -50,25 +50,16 @@ def _part(connection: Connection, case: Case, repeating: Sequence[RowMapping]) -
         connection.execute(update(runs).where(this).values(case_id=case_id))
 
 
-def _join(connection: Connection, namespace: str, case_id: str) -> None:
+def _join(connection: Connection, case: Case) -> None:
     """Make the newer ones of the cases that say what this one says repetitions of the oldest. What was shown
     or corrected meanwhile stays a case of its own.
     """
-    row = read_row(connection, namespace, case_id)
-    if row is None:
-        return
-    same = select(cases.c.order, cases.c.id).where(
-        cases.c.namespace == namespace,
-        cases.c.signature == row["signature"],
-        cases.c.outcome == row["outcome"],
-        ~cases.c.deleted,
-    )
-    oldest, *newer = [other for _, other in sorted(connection.execute(same).all())]
+    oldest, *newer = saying_the_same(connection, case)
     for other in newer:
-        if not _is_known(connection, namespace, other):
-            behind = (runs.c.namespace == namespace, runs.c.case_id == other)
+        if not _is_known(connection, case.namespace, other):
+            behind = (runs.c.namespace == case.namespace, runs.c.case_id == other)
             connection.execute(update(runs).where(*behind).values(case_id=oldest))
-            remove(connection, namespace, other)
+            remove(connection, case.namespace, other)
 
 
 def _is_known(connection: Connection, namespace: str, case_id: str) -> bool:

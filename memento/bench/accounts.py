@@ -5,6 +5,7 @@ from statistics import fmean
 from typing import Any
 
 from memento.bench.simulation import Cell
+from memento.memory.effect import size_in_words
 
 
 def accounts(cells: Sequence[Cell]) -> list[dict[str, Any]]:
@@ -21,9 +22,8 @@ def told(account: dict[str, Any]) -> str:
     if not account["known"]:
         return f"{account['name']}: not known yet"
     points = f"{account['points']:+.1f} points ({account['low']:+.1f} to {account['high']:+.1f})"
-    counted = "runs with cases" if account["name"] == "model" else "effective runs without cases"
     held = f"within the interval in {account['held']} of {account['known']}"
-    size = f"{account['effective']:.0f} {counted}"
+    size = size_in_words(account["name"], account["effective"])
     return f"{account['name']}: {points}, {size}; {account['truth']:+.1f} in truth, {held}"
 
 

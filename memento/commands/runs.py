@@ -15,7 +15,6 @@ from memento.commands.common import (
     settings_for,
     short,
 )
-from memento.errors import UsageError
 
 app = typer.Typer(no_args_is_help=True, help="Look at past runs.")
 
@@ -67,10 +66,12 @@ def list_runs(
 @app.command("show")
 def show(run_id: str, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """One run, with what was shown in it and every reward. Example: memento runs show RUN_ID"""
+    from memento.memory.ledger import no_such_run
+
     with reading(home) as ledger:
         row = ledger.run(run_id)
     if row is None:
-        raise UsageError(f"there is no run {run_id!r}: see `memento runs list`")
+        raise no_such_run(run_id)
     if as_json:
         print_json(row)
         return

@@ -168,7 +168,7 @@ class ChromaIndex:
         """Fill a Chroma anew that cannot be opened; read one whole that the last process did not close."""
         mark = self._home.chroma_mark
         why = unopenable(self._home)
-        if not why and mark.left == "open":
+        if not why and mark.left != "closed":
             try:
                 with mark.opening():
                     why = broken(self._home)

@@ -1,5 +1,6 @@
 """Whether Chroma has what the journal has."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -11,12 +12,14 @@ from memento.memory import journal
 from memento.memory.embeddings import unit
 from memento.memory.hnsw_files import torn
 from memento.memory.home import CHROMA, Home
+from memento.memory.trial_opening import is_deadly
 
 if TYPE_CHECKING:
     from chromadb.api.models.Collection import Collection
 
 Vector = NDArray[np.float32]
 
+_log = logging.getLogger("memento")
 _PAGE = 5_000
 _PROBES = 64
 _SAME = 0.999
@@ -83,9 +86,11 @@ def _probe(collection: "Collection", count: int) -> None:
 
 def unopenable(home: Home) -> str:
     """Why the embedded Chroma must not be opened; empty where it may be."""
-    if home.chroma_mark.left == "opening":
-        return "the last process died of opening it"
-    return torn(home.path / CHROMA)
+    why = torn(home.path / CHROMA)
+    if not why and home.chroma_mark.left == "opening":
+        _log.warning("the last process ended while it opened %s: it is tried first", home.path / CHROMA)
+        why = "a process that opens it dies" if is_deadly(home.path / CHROMA) else ""
+    return why
 
 
 def broken(home: Home) -> str:

@@ -10,7 +10,7 @@ Left = Literal["closed", "open", "opening"]
 
 class OpenMark:
     """What the last process left: `closed`, `open` (it was killed, or the machine stopped), or `opening` (it
-    died of opening it, as a process does of an index whose files are damaged).
+    ended meanwhile: it was killed, or died of it, as a process does of an index whose files are damaged).
     """
 
     def __init__(self, file: Path) -> None:

@@ -122,6 +122,22 @@ def test_a_bank_that_kills_whoever_opens_it_is_filled_anew_at_the_second_opening
     assert_whole(home)
 
 
+def test_a_process_that_was_killed_while_it_opened_a_bank_costs_no_filling_anew(
+    home: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (home / "chroma.open").write_text("opening")
+    assert_whole(home)
+    assert list(home.glob("chroma.broken-*")) == []
+    assert [record.getMessage().split(":")[-1] for record in caplog.records] == [" it is tried first"]
+
+
+def test_who_tries_a_bank_first_does_not_outlive_who_asked(home: Path, tmp_path: Path) -> None:
+    code = "import sys; from memento.memory.trial_opening import main; main(sys.argv[1])"
+    assert (
+        python(code, home / CHROMA, cwd=tmp_path).returncode == 1
+    )  # nobody holds the other end of its input
+
+
 def test_a_folder_that_is_deleted_while_the_bank_is_open_is_filled_anew(home: Path) -> None:
     with open_bank(home) as bank:
         assert bank.search(VECTORS[0], 1)

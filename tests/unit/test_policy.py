@@ -18,7 +18,7 @@ from memento.memory.draws import REDRAWS
 from memento.memory.errors import UsageError
 from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR
-from memento.memory.slates import slates_of
+from memento.memory.slates import Slates, slates_of
 from memento.memory.why import Explanation, explain
 from tests.memory_tools import DIMENSIONS, axis, demonstration, open_bank
 
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from memento.memory.fold import State
 
 TASK = axis(0)
 
@@ -295,18 +297,23 @@ def test_the_shares_of_the_credit_sum_to_one(used: list[bool | None]) -> None:
         assert all((share > 0) == (value is True) for share, value in zip(shares.values(), used, strict=True))
 
 
-def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> None:
-    cases = fill(quick_bank, [0.5, 0.45, 0.4, 0.3])
-    policy = build_policy("auto", bank=quick_bank, k=2)
+def drawn_often(bank: CaseBank) -> tuple[Slates, State, list[auto.Choice]]:
+    """What is open to `auto` after some runs, and 1,500 of its choices there."""
+    cases = fill(bank, [0.5, 0.45, 0.4, 0.3])
+    policy = build_policy("auto", bank=bank, k=2)
     for number in range(40):
         selection = policy.select(TASK)
         policy.record(selection, reward=float(number % 3 == 0 and cases[0] in ids(selection)))
-    before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 41, TASK)
-    found = quick_bank.search(TASK, 64)
+    before = AdvantageQ(bank.ledger).before(bank.namespace, 41, TASK)
+    found = bank.search(TASK, 64)
     slates = slates_of(found, 4, before.belief(found, 0.2), before.hyper, 2)
-    told, shown = auto.chances(slates, before.state, np.random.default_rng(1))
     rng = np.random.default_rng(2)
-    draws = [auto.choose(slates, before.state, rng) for _ in range(1500)]
+    return slates, before.state, [auto.choose(slates, before.state, rng) for _ in range(1500)]
+
+
+def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> None:
+    slates, state, draws = drawn_often(quick_bank)
+    told, shown = auto.chances(slates, state, np.random.default_rng(1))
     assert sum(told.values()) == pytest.approx(1)
 
     def chi_squared(expected: NDArray[np.float64], counts: NDArray[np.float64]) -> float:
@@ -322,6 +329,42 @@ def test_what_auto_says_of_its_chances_is_what_it_does(quick_bank: CaseBank) -> 
     assert abs(np.mean([not draw.places for draw in draws]) - empty) < 4.5 * np.sqrt(0.25 / 1500)
     assert all(draw.slate_propensity == draw.empty_propensity for draw in draws if not draw.places)
     assert all(draw.arm_propensity == FLOOR for draw in draws if draw.kind == "floor")
+
+
+def test_the_propensities_of_autos_slots_and_slates_are_their_frequencies(quick_bank: CaseBank) -> None:
+    """A propensity is a frequency in n draws, of which that of the choice itself is one: what it is told to
+    be where the true one is q has the mean (1 + (n - 1) q) / n; of a second slot, which counts only the draws
+    with the same first, q + (1 - q) (1 - (1 - p)^n) / (n p), p being that of the first.
+    """
+    n, learning = 1 + REDRAWS, [draw for draw in drawn_often(quick_bank)[2] if draw.kind != "floor"]
+
+    def squared(told: list[float], of: int, mean: Callable[[float], float], spread: float) -> float:
+        """How far the mean of what is told is from what it should be, in deviations, squared."""
+        q = len(told) / of
+        slope = (mean(q + 1e-6) - mean(q)) / 1e-6
+        error = (slope**2 / of + spread / len(told)) * q * (1 - q)
+        return float((np.mean(told) - mean(q)) ** 2 / error)
+
+    def whole(told: list[float]) -> float:
+        return squared(told, len(learning), lambda q: (1 + REDRAWS * q) / n, REDRAWS / n**2)
+
+    found = []
+    for first in {draw.places[0] for draw in learning if draw.places}:
+        same = [draw for draw in learning if draw.places[:1] == [first]]
+        found.append(whole([draw.propensities[0] for draw in same]))
+        p = len(same) / len(learning)
+        again = (1 - (1 - p) ** n) / (n * p)
+        for second in {draw.places[1] for draw in same if len(draw.places) > 1}:
+            told = [draw.propensities[1] for draw in same if draw.places == [first, second]]
+            if len(told) > 30:
+                found.append(squared(told, len(same), lambda q: q + (1 - q) * again, 2 / (REDRAWS * p)))  # noqa: B023
+    slates = {tuple(draw.places) for draw in learning if draw.places}
+    by_slate = [
+        [draw.slate_propensity for draw in learning if draw.places == list(slate)] for slate in slates
+    ]
+    found += [whole([one / (1 - FLOOR) for one in told]) for told in by_slate if len(told) > 30]
+    assert len(found) > 5
+    assert sum(found) < chi2.ppf(0.9999, len(found))
 
 
 def test_the_nearest_cases_gain_nothing_on_themselves(quick_bank: CaseBank) -> None:

@@ -46,7 +46,7 @@ def bench(
     out: Annotated[Path | None, typer.Option(help="A folder. One of an earlier run goes on.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    r"""Compare ways to choose cases: in simulated worlds, where the expected success of every choice is
+    """Compare ways to choose cases: in simulated worlds, where the expected success of every choice is
     known, or with the real agent on a dataset, each in a home of its own.
 
     Ctrl-C keeps what is finished; the same command with the same --out goes on.
@@ -64,7 +64,7 @@ def bench(
              memento bench --world mine.npz
     The real agent on lines such as {"task": "...", "reference": "..."}:
              memento bench mine.jsonl --arms none,similarity,neural,auto
-    """
+    """  # noqa: D301 - a real \\b keeps the lines below it
     if dataset is not None:
         for name, value in (("--world", world), ("--seeds", seeds), ("--seed", seed)):
             if value is not None:

@@ -83,11 +83,11 @@ def as_tool(
     return StructuredTool.from_function(run, arun, name=name, description=description)
 
 
-def open_bank(settings: Settings, *, by: str = "python") -> "CaseBank":
+def open_bank(settings: Settings, *, by: str = "python", kind: "type[CaseBank] | None" = None) -> "CaseBank":
     """The case bank of the settings' home; `by` is who the audit says it was that corrected it."""
     from memento.memory import CaseBank
 
-    return CaseBank(
+    return (kind or CaseBank)(
         settings.home,
         settings.embedding,
         settings.namespace,

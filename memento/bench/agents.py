@@ -9,7 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from memento.bench.arms import PLACEBO
 from memento.bench.dataset import Row
+from memento.bench.placebo import PlaceboBank
 from memento.bench.simulation import Mode
 from memento.bench.split import held_out
 from memento.errors import MementoError, UsageError
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from memento.settings import Settings
 
 ARMS = ("none", "similarity", "kernel", "neural", "auto")
+"""Any but the first also with ":placebo" behind it."""
 _DRAWN = ("kernel", "neural", "auto")  # that might show nothing, so that what memory is worth can be said
 _PLAN = "bench.json"
 _RESULTS = "tasks.jsonl"
@@ -97,7 +100,7 @@ def run_dataset(folder: Path, plan: Plan, settings: "Settings") -> Iterator[Resu
         MementoError: several runs in a row were cut short.
     """
     _check_plan(folder / _PLAN, plan, settings)
-    done = {row.key: row for arm in plan.arms for row in _read(folder / arm / _RESULTS)}
+    done = {row.key: row for arm in plan.arms for row in _read(_place(folder, arm) / _RESULTS)}
     return _go_on(folder, plan, settings, done)
 
 
@@ -107,8 +110,8 @@ def effects_of_memory(folder: Path, plan: Plan, namespace: str) -> dict[str, lis
     from memento.memory.logged import effect_of_memory
 
     found = {}
-    for arm in plan.arms:
-        home = folder / arm / "home"
+    for arm in plan.arms:  # a placebo's own would be an artefact
+        home = _place(folder, arm) / "home"
         if arm in _DRAWN and home.is_dir():
             with Ledger(home, create=False, read_only=True) as ledger:
                 found[arm] = effect_of_memory(ledger, namespace)
@@ -132,9 +135,9 @@ def _go_on(
                         yield old
                         continue
                     if arm not in agents:
-                        agents[arm] = _agent(folder / arm, arm, settings, encoder, stack)
+                        agents[arm] = _agent(_place(folder, arm), arm, settings, encoder, stack)
                     result = _run(agents[arm], plan, place, arm, attempt)
-                    with (folder / arm / _RESULTS).open("a", encoding="utf-8") as log:
+                    with (_place(folder, arm) / _RESULTS).open("a", encoding="utf-8") as log:
                         log.write(json.dumps(asdict(result), ensure_ascii=False) + "\n")
                     failed = failed + 1 if result.status == "failed" else 0
                     if failed == _MOST_FAILED:
@@ -147,10 +150,18 @@ def _go_on(
 
 def _agent(folder: Path, arm: str, settings: "Settings", encoder: "Encoder", stack: ExitStack) -> "Agent":
     from memento.api import build_graph, open_bank
+    from memento.memory import CaseBank
 
-    own = {"home": folder / "home", "policy": arm, "embedding": encoder, "chroma_url": None}
+    policy = arm.removesuffix(PLACEBO)
+    own = {"home": folder / "home", "policy": policy, "embedding": encoder, "chroma_url": None}
     chosen = settings.model_copy(update=own)
-    return build_graph(settings=chosen, bank=stack.enter_context(open_bank(chosen)))
+    bank = open_bank(chosen, kind=CaseBank if arm == policy else PlaceboBank)
+    return build_graph(settings=chosen, bank=stack.enter_context(bank))
+
+
+def _place(folder: Path, arm: str) -> Path:
+    """The arm's folder."""
+    return folder / arm.replace(":", "-")
 
 
 def _run(agent: "Agent", plan: Plan, place: int, arm: str, attempt: int) -> Result:

@@ -7,6 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from memento.bench.agents import Plan, Result, effects_of_memory
+from memento.bench.arms import PLACEBO
 from memento.bench.plots import draw_rewards
 from memento.intervals import interval, signed
 from memento.memory.effect import Effect, describe
@@ -23,9 +24,9 @@ def summary(plan: Plan, results: Sequence[Result], folder: Path, namespace: str)
     of them that were held out.
 
     `success` is that of the first attempt and `best_of` that of any; a reward that is not known counts as
-    none, and `unknown` says how often. Differences to the arm "none" are paired, in points, with 95 %
-    intervals (normal, over tasks). Tokens and seconds are a task's, all attempts together. What the arms'
-    ledgers say of the effect of memory in that namespace is of all runs that taught.
+    none, and `unknown` says how often. Differences to the arm "none" and to the arm's own placebo are paired,
+    in points, with 95 % intervals (normal, over tasks). Tokens and seconds are a task's, all attempts
+    together. What the arms' ledgers say of the effect of memory in that namespace is of all runs that taught.
     """
     scored = plan.test or plan.teach
     kept = _complete(plan, results, scored)
@@ -37,7 +38,10 @@ def summary(plan: Plan, results: Sequence[Result], folder: Path, namespace: str)
     }
     groups = [plan.rows[place].group for place in [*plan.teach, *plan.test]]
     return {
-        "arms": {arm: _arm(tasks, by_arm.get("none")) for arm, tasks in by_arm.items()},
+        "arms": {
+            arm: _arm(tasks, {"none": by_arm.get("none"), "placebo": by_arm.get(arm + PLACEBO)})
+            for arm, tasks in by_arm.items()
+        },
         "tasks": len(by_arm[plan.arms[0]]),
         "scored": len(scored),
         "repeats": len(groups) - len(set(groups)),
@@ -97,16 +101,19 @@ def _complete(
     return {key: row for key, row in found.items() if key[1] in whole}
 
 
-def _arm(tasks: list[list[Result]], none: list[list[Result]] | None) -> dict[str, Any]:
+def _arm(tasks: list[list[Result]], others: dict[str, list[list[Result]] | None]) -> dict[str, Any]:
     if not tasks:
         return {"tasks": 0}
     runs = [run for task in tasks for run in task]
     figures: dict[str, Any] = {"tasks": len(tasks)}
     for name, score in (("success", _first), ("best_of", _best), ("f1", _f1)):
         figures[name] = fmean(score(task) for task in tasks)
-        if none is not None and none is not tasks:
-            gaps = [100 * (score(ours) - score(theirs)) for ours, theirs in zip(tasks, none, strict=True)]
-            figures[f"{name}_minus_none"] = interval(gaps, student=False)
+        for label, other in others.items():
+            if other is not None and other is not tasks:
+                gaps = [
+                    100 * (score(ours) - score(theirs)) for ours, theirs in zip(tasks, other, strict=True)
+                ]
+                figures[f"{name}_minus_{label}"] = interval(gaps, student=False)
     figures["unknown"] = sum(run.reward is None for run in runs)
     figures["failed"] = sum(run.status == "failed" for run in runs)
     for name in ("shown", "seconds", "tokens_in", "tokens_out"):
@@ -130,17 +137,19 @@ def _f1(task: list[Result]) -> float:
 def _table(figures: dict[str, Any]) -> "Table":
     from rich.table import Column, Table
 
-    several = figures["attempts"] > 1
-    names = ["arm", "success", "− none", *([f"best of {figures['attempts']}", "− none"] if several else [])]
+    several, arms = figures["attempts"] > 1, figures["arms"]
+    others = ["none", *(["placebo"] if any("success_minus_placebo" in arm for arm in arms.values()) else [])]
+    minus = [f"− {other}" for other in others]
+    names = ["arm", "success", *minus, *([f"best of {figures['attempts']}", *minus] if several else [])]
     columns = (Column(name, no_wrap=True) for name in (*names, "F1", "shown", "s", "tok. in", "out"))
     title = f"success, %, {figures['tasks']} tasks"
     table = Table(*columns, title=title, box=None, padding=(0, 1, 0, 0))
-    for name, arm in figures["arms"].items():
-        scores = [*_score(arm, "success"), *(_score(arm, "best_of") if several else [])]
+    for name, arm in arms.items():
+        scores = [*_score(arm, "success", others), *(_score(arm, "best_of", others) if several else [])]
         spent = (f"{arm['seconds']:.1f}", f"{arm['tokens_in']:.0f}", f"{arm['tokens_out']:.0f}")
         table.add_row(name, *scores, f"{100 * arm['f1']:.1f}", f"{arm['shown']:.2f}", *spent)
     return table
 
 
-def _score(arm: dict[str, Any], name: str) -> list[str]:
-    return [f"{100 * arm[name]:.1f}", signed(arm.get(f"{name}_minus_none"))]
+def _score(arm: dict[str, Any], name: str, others: Sequence[str]) -> list[str]:
+    return [f"{100 * arm[name]:.1f}", *(signed(arm.get(f"{name}_minus_{other}")) for other in others)]

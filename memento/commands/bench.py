@@ -53,7 +53,7 @@ def bench(
 
     \b
     Example: memento bench --world misleading,quality --seeds 5 --out runs/a
-    Other cases shown than were chosen:
+    Other cases shown than were chosen, in worlds or with a dataset:
              memento bench --arms random,kernel,kernel:placebo
     Tested on tasks unlike those that taught:
              memento bench --world quality --mode held-out
@@ -177,12 +177,12 @@ def _arms_for_agents(given: str, known: tuple[str, ...]) -> list[str]:
 
     for name in given.split(","):
         bare = name.strip().removesuffix(PLACEBO)
-        if bare in {*ARMS, *known} and name.strip() not in known:
+        if bare in ARMS and bare not in known:
             raise UsageError(
                 f"the arm {name.strip()} is only for simulated worlds: with a dataset use some of "
                 f"{', '.join(known)}, or all"
             )
-    return _chosen("arm", given, known)
+    return _chosen("arm", given, known, PLACEBO)
 
 
 def _shown(found: Iterable["Result"], plan: "Plan", *, quiet: bool) -> Iterator["Result"]:

@@ -98,6 +98,35 @@ def test_what_memory_did_is_said_from_each_arms_own_runs_and_plotted(
     assert f"plot: {out / 'success.png'}" in said
 
 
+def recall(request: Request) -> Any:
+    """Right where a case of the very same sum is shown."""
+    sums = _SUM.findall(request.text)
+    a, b = map(int, sums[-1])
+    return final(str(a + b if sums.count(sums[-1]) > 1 else 0))
+
+
+def test_a_placebo_shows_as_many_other_cases_and_gains_only_what_any_would_bring(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [{"task": f"What is {a} + {b}?", "reference": str(a + b)} for a, b in [*SUMS, *SUMS]]
+    dataset, out = tmp_path / "twice.jsonl", tmp_path / "out"
+    dataset.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    monkeypatch.setenv("MEMENTO_K", "1")
+    with OpenAIStub(recall) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        found = bench(capsys, dataset, "--arms", "similarity,similarity:placebo", "--out", out)
+        assert server.violations == []
+    chosen, shuffled = found["arms"]["similarity"], found["arms"]["similarity:placebo"]
+    assert chosen["success"] == pytest.approx(8 / 16)  # the second time that a sum is asked
+    assert chosen["shown"] == shuffled["shown"] == pytest.approx(15 / 16)
+    assert chosen["success_minus_placebo"]["points"] == 100 * (chosen["success"] - shuffled["success"]) > 0
+    assert "success_minus_placebo" not in shuffled
+    assert len(results(out, "similarity-placebo")) == 16
+    assert _code(["bench", str(dataset), "--arms", "similarity,similarity:placebo", "--out", str(out)]) == 0
+    assert "− placebo" in capsys.readouterr().out
+
+
 def test_a_stopped_bench_goes_on_and_repeats_no_run(
     tmp_path: Path,
     dataset: Path,
@@ -194,7 +223,7 @@ def test_runs_that_a_service_cuts_short_are_told_and_made_again(
     ("arguments", "said"),
     [
         (["--arms", "none,oracle"], "the arm oracle is only for simulated worlds"),
-        (["--arms", "kernel:placebo"], "the arm kernel:placebo is only for simulated worlds"),
+        (["--arms", "random:placebo"], "the arm random:placebo is only for simulated worlds"),
         (["--arms", "magic"], "no arm magic: use some of none, similarity, kernel, neural, auto"),
         (["--world", "quality"], "--world is for simulated worlds"),
         (["--seeds", "2"], "--seeds is for simulated worlds"),

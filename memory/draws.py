@@ -21,7 +21,7 @@ _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for t
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
 _PROMISE_DOUBT = 0.5  # of that of how far promises are kept
-_SETTLED_AFTER = 500  # runs; then these three have fallen by a third: exploring is what keeps trying
+_SETTLED_AFTER = 500  # runs; then these three have fallen by a third, and what a single teaches by half
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.3  # share of slates whose size is drawn
 _RANDOM_SIZE_TOLD = 0.05  # where cases tell what they did: there it is seen which was followed
@@ -32,8 +32,8 @@ _LEAST_COST = 0.03
 _NOT_TRIED = 0.3  # of runs, at first, do not explore whatever it promises
 _BY_RECORD = 0.5  # of runs, at most, explore because that did best
 _TEACHES = 0.06  # at first: what the outcome of a single case is worth beyond that of a slate
-_WITHOUT = 0.35  # of runs show nothing, times how likely it is that cases do not help
-_WITHOUT_TOLD = 0.08  # where they tell what they did: by the prior (κ) they help
+_WITHOUT = 0.35  # of runs show nothing while it is as likely as not that cases do not help, and else less
+_WITHOUT_TOLD = 0.08  # times that likelihood, where they tell what they did: by the prior (κ) they help
 _FUND, _FROM_GAINS = 0.16, 0.25
 
 
@@ -111,7 +111,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     nearest = options["similarity"] >= options["learned"]
     shown = np.where(nearest[:, None], near.places, learned.places)
     sizes = np.where(nearest, near_sizes, learned_sizes)
-    teaches = np.asarray(settling * _TEACHES * (sizes > 1), np.float64)
+    teaches = np.asarray(settling**2 * _TEACHES * (sizes > 1), np.float64)
     some, by_record = _compared(slates, state, options, teaches, rng)
     tries = (by_record | paid) & _may_explore(slates, state, rng)
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
@@ -236,15 +236,21 @@ def _compared(
     doubt = _settling(state) * _BASELINE_DOUBT * (1.0 - state.doubt)
     without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
     known = np.maximum(options["similarity"], options["learned"])
-    # Runs without cases, while it is not clear that cases help, to learn what these are compared with.
-    shows = rng.random(count) >= (_WITHOUT_TOLD if slates.told else _WITHOUT) * state.doubt
+    shows = rng.random(count) >= _without(slates, state)
     may = (rng.random(count) < _BY_RECORD) & (not slates.told)
     better = options["explored"] > np.maximum(known - teaches, without)
     return (known > without) & shows, better & shows & may
 
 
+def _without(slates: Slates, state: State) -> float:
+    """The share of runs without cases, to learn what cases are compared with, while it is not clear that they
+    help.
+    """
+    return _WITHOUT_TOLD * state.doubt if slates.told else _WITHOUT * min(1.0, 2.0 * state.doubt)
+
+
 def _settling(state: State) -> float:
-    """How much counts, after so many runs, of the doubt between the options and of what they teach."""
+    """How much counts, after so many runs, of the doubt between the options."""
     return float(np.sqrt(_SETTLED_AFTER / (_SETTLED_AFTER + state.number)))
 
 

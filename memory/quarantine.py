@@ -1,9 +1,9 @@
 """Harm control: which cases are kept from being shown, by what came of showing them.
 
 A verdict is a function of the ledger's rewards, whenever and in whatever order they came: a late one leads to
-what it would have led to at once, and corrected ones restore. A reward's weight says how much the model learns
-from it, and which of a run's rewards counts; here each counts the same, or a case that a judge without a
-reference sees fail would have to fail four times as often before it is withheld.
+what it would have led to at once, and corrected ones restore. A reward's weight says how much the model
+learns from it, and which of a run's rewards counts; here each counts the same, or a case that a judge without
+a reference sees fail would have to fail four times as often before it is withheld.
 """
 
 from collections.abc import Sequence

@@ -427,7 +427,7 @@ def test_a_full_fund_looks_for_cases_that_may_be_better_than_the_best_known(quic
         state = replace(before.state, gained=gained, spent=0.0)
         return float(auto.chances(slates, state, np.random.default_rng(1))[1][place])
 
-    assert chance(0.0) > 0.6
+    assert chance(0.0) > 0.5
     assert chance(40.0) < chance(0.0) - 0.3
 
 

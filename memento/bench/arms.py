@@ -1,7 +1,7 @@
 """Ways to choose cases, ours and published ones, behind one shape."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -192,6 +192,14 @@ def placebo(world: World, step: int, attempt: int, chosen: Sequence[int]) -> lis
     """
     order = np.random.default_rng([world.seed, step, attempt, 23]).permutation(len(world.cases))
     return [int(order[case]) for case in chosen]
+
+
+def compared_with(arm: str, known: Container[str], plain: Sequence[str]) -> list[tuple[str, str]]:
+    """The arms that this one is compared with, of those that are known: some plain ones and its own placebo,
+    each with what it is called in the figures.
+    """
+    pairs = [*((name, name) for name in plain), ("placebo", arm + PLACEBO)]
+    return [(label, other) for label, other in pairs if other in known and other != arm]
 
 
 _OTHERS: dict[str, Callable[[World], Arm]] = {

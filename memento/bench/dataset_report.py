@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from memento.bench.agents import Plan, Result, effects_of_memory
-from memento.bench.arms import PLACEBO
+from memento.bench.arms import compared_with
 from memento.bench.plots import draw_rewards
 from memento.intervals import interval, signed
 from memento.memory.effect import Effect, describe
@@ -39,7 +39,7 @@ def summary(plan: Plan, results: Sequence[Result], folder: Path, namespace: str)
     groups = [plan.rows[place].group for place in [*plan.teach, *plan.test]]
     return {
         "arms": {
-            arm: _arm(tasks, {"none": by_arm.get("none"), "placebo": by_arm.get(arm + PLACEBO)})
+            arm: _arm(tasks, {label: by_arm[other] for label, other in compared_with(arm, by_arm, ("none",))})
             for arm, tasks in by_arm.items()
         },
         "tasks": len(by_arm[plan.arms[0]]),
@@ -101,7 +101,7 @@ def _complete(
     return {key: row for key, row in found.items() if key[1] in whole}
 
 
-def _arm(tasks: list[list[Result]], others: dict[str, list[list[Result]] | None]) -> dict[str, Any]:
+def _arm(tasks: list[list[Result]], others: dict[str, list[list[Result]]]) -> dict[str, Any]:
     if not tasks:
         return {"tasks": 0}
     runs = [run for task in tasks for run in task]
@@ -109,11 +109,8 @@ def _arm(tasks: list[list[Result]], others: dict[str, list[list[Result]] | None]
     for name, score in (("success", _first), ("best_of", _best), ("f1", _f1)):
         figures[name] = fmean(score(task) for task in tasks)
         for label, other in others.items():
-            if other is not None and other is not tasks:
-                gaps = [
-                    100 * (score(ours) - score(theirs)) for ours, theirs in zip(tasks, other, strict=True)
-                ]
-                figures[f"{name}_minus_{label}"] = interval(gaps, student=False)
+            gaps = [100 * (score(ours) - score(theirs)) for ours, theirs in zip(tasks, other, strict=True)]
+            figures[f"{name}_minus_{label}"] = interval(gaps, student=False)
     figures["unknown"] = sum(run.reward is None for run in runs)
     figures["failed"] = sum(run.status == "failed" for run in runs)
     for name in ("shown", "seconds", "tokens_in", "tokens_out"):

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from memento.bench.accounts import accounts, told
-from memento.bench.arms import PLACEBO
+from memento.bench.arms import compared_with
 from memento.bench.calibration import calibration
 from memento.bench.plots import draw
 from memento.bench.simulation import Cell
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Part = Callable[[Cell], slice]
 
+_PLAIN = ("none", "similarity", "random")
 _SPAN = 500  # at most so many first and last tasks are reported
 
 
@@ -110,7 +111,7 @@ def _world(cells: Sequence[Cell], span: int) -> dict[str, dict[str, Any]]:
 
 def _arm(arm: str, by_arm: dict[str, list[Cell]], span: int) -> dict[str, Any]:
     mine = by_arm[arm]
-    others = {label: by_arm[other] for label, other in _others(arm, by_arm)}
+    others = {label: by_arm[other] for label, other in compared_with(arm, by_arm, _PLAIN)}
     found: dict[str, Any] = {"seeds": len(mine), "effect_of_memory": accounts(mine)}
     for name in ("last", "first"):
         part = partial(_last if name == "last" else _first, span)
@@ -166,12 +167,6 @@ def _off_floor(name: str, part: Part, mine: Sequence[Cell], others: dict[str, li
         gaps = [100 * (a - b) for a, b in zip(ours, means(theirs), strict=True)]
         found[f"{name}_without_floor_minus_{label}"] = interval(gaps, student=True)
     return found
-
-
-def _others(arm: str, by_arm: dict[str, list[Cell]]) -> list[tuple[str, str]]:
-    """The arms that this one is compared with, each with what it is called in the figures."""
-    pairs = [(name, name) for name in ("none", "similarity", "random")] + [("placebo", arm + PLACEBO)]
-    return [(label, other) for label, other in pairs if other in by_arm and other != arm]
 
 
 def _span(arm: dict[str, Any], span: str) -> list[str]:

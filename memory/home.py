@@ -141,6 +141,7 @@ class Home:
         with self._guard:
             self.claim()
             self._close_chroma()
+            self.chroma_mark.settled()
             self.chroma_folders += 1
             folder, aside = self.path / CHROMA, self.path / f"{CHROMA}.broken-{name}"
             if not folder.exists():

@@ -133,9 +133,8 @@ def test_a_process_that_was_killed_while_it_opened_a_bank_costs_no_filling_anew(
 
 def test_who_tries_a_bank_first_does_not_outlive_who_asked(home: Path, tmp_path: Path) -> None:
     code = "import sys; from memento.memory.trial_opening import main; main(sys.argv[1])"
-    assert (
-        python(code, home / CHROMA, cwd=tmp_path).returncode == 1
-    )  # nobody holds the other end of its input
+    # Nobody holds the other end of its input.
+    assert python(code, home / CHROMA, cwd=tmp_path).returncode == 1
 
 
 def test_a_folder_that_is_deleted_while_the_bank_is_open_is_filled_anew(home: Path) -> None:

@@ -5,6 +5,7 @@ everything that is learned is a function of it.
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -320,7 +321,8 @@ def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
     return rows
 
 
-def hash_of_tools(tools: Sequence[str]) -> str:
+@lru_cache(maxsize=10_000)
+def hash_of_tools(tools: tuple[str, ...]) -> str:
     """The same for cases that called the same tools in the same order; empty for those that called none."""
     return hashlib.blake2b("\x1f".join(tools).encode(), digest_size=8).hexdigest() if tools else ""
 

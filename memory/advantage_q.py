@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import TASK_PARTS, Belief, Cases, Hyper, same_places
+from memento.memory.advantage import Belief
+from memento.memory.advantage_terms import TASK_PARTS, Cases, Hyper, same_places
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
 from memento.memory.fold import Fold, State

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import NOISE, TASK_PARTS, Posterior, Trials
+from memento.memory.advantage import Posterior
+from memento.memory.advantage_terms import NOISE, TASK_PARTS, Trials
 from memento.memory.components import COMPONENTS
 from memento.memory.promises import SIMILARITY, table
 from memento.memory.runs import Run

@@ -14,7 +14,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import Hyper, Posterior, fitted
+from memento.memory.advantage import Posterior
+from memento.memory.advantage_fit import fitted
+from memento.memory.advantage_terms import Hyper
 from memento.memory.earlier import EARLIER, Earlier, earlier_of
 from memento.memory.hubs import hubs_among
 from memento.memory.ledger import Ledger

@@ -51,10 +51,10 @@ def train(pairs: Pairs, rewards: Floats, weights: Floats, seed: int) -> Network:
         torch.set_num_threads(threads)
     learned = forward(tensors, inputs).astype(np.float64)
     held_out = learned[np.maximum(folds, 0), np.arange(len(folds))] * (folds >= 0)
-    calibration = _calibration(held_out, pairs.prior, rewards, weights * (folds >= 0))
+    calibration = calibration_of(held_out, pairs.prior, rewards, weights * (folds >= 0))
     residuals = rewards - sigmoid(pairs.prior + calibration[0, 0] * held_out + calibration[0, 1])
     tensors["calibration"] = calibration.astype(np.float32)
-    tensors["case_variance"] = np.asarray([_case_variance(residuals, weights, pairs)], np.float32)
+    tensors["case_variance"] = np.asarray([case_variance(residuals, weights, pairs)], np.float32)
     return Network(tensors)
 
 
@@ -150,7 +150,7 @@ def _first_of_run(states: Vector) -> NDArray[np.bool_]:
     return np.asarray([True, *(states[1:] != states[:-1]).any(axis=1)])
 
 
-def _calibration(learned: Floats, prior: Floats, rewards: Floats, weights: Floats) -> Floats:
+def calibration_of(learned: Floats, prior: Floats, rewards: Floats, weights: Floats) -> Floats:
     """(a, t) that maximise the likelihood of what was held out, with a ~ N(.5, .5²) and t ~ N(0, .5²), and
     below it their covariance; shape (3, 2). The learned part counts for as much as it foretold.
     """
@@ -165,7 +165,7 @@ def _calibration(learned: Floats, prior: Floats, rewards: Floats, weights: Float
     return np.vstack([np.clip(found, [0.0, -10.0], [1.5, 10.0]), np.linalg.inv(curve)])
 
 
-def _case_variance(residuals: Floats, weights: Floats, pairs: Pairs) -> float:
+def case_variance(residuals: Floats, weights: Floats, pairs: Pairs) -> float:
     """τ², the variance of a case's own effect, of which a run shows as much as its share: for two residuals
     of one case E[e_i e_j] = τ² w_i w_j. By least squares, with .15² as if seen in 100 such products: a few
     hundred of them may come out at nothing by luck.

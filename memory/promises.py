@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
-from memento.memory.advantage import NOISE
+from memento.memory.advantage_terms import NOISE
 
 Floats = NDArray[np.float64]
 

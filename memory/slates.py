@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.advantage import Belief, Hyper
+from memento.memory.advantage import Belief
 from memento.memory.advantage_q import Believed
+from memento.memory.advantage_terms import Hyper
 from memento.memory.case_bank import Candidate
 from memento.memory.following import shares_by_size
 from memento.memory.slate import AGREEMENT, NEAR_DUPLICATE

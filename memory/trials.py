@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory import credit
-from memento.memory.advantage import FEATURES, TASK_PARTS, Cases, Trials
+from memento.memory.advantage_terms import FEATURES, TASK_PARTS, Cases, Trials
 from memento.memory.components import COMPONENTS, components, directions
 from memento.memory.hubs import Hubs
 from memento.memory.runs import Run, Slot, code

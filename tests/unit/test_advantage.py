@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import multivariate_normal, norm
 
-from memento.memory.advantage import NOISE, Cases, Hyper, Posterior, Trials, fitted
+from memento.memory.advantage import Posterior
+from memento.memory.advantage_fit import fitted, log_density
+from memento.memory.advantage_terms import NOISE, Cases, Hyper, Terms, Trials
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,52 +64,73 @@ def alike(one: Cases, i: int, other: Cases, j: int) -> float:
 
 
 def covariance_of_g(
-    one: Cases, i: int, s: NDArray[np.float32], other: Cases, j: int, t: NDArray[np.float32]
+    one: Cases, i: int, s: NDArray[np.float32], other: Cases, j: int, t: NDArray[np.float32], hyper: Hyper
 ) -> float:
     """cov(g(s,c_i), g(t,c_j)), term by term."""
-    own, family, everywhere, match, place = HYPER.variances
+    own, family, everywhere, match, place = hyper.variances
     near, like = float(np.expm1(s @ t / 0.7) / np.expm1(1 / 0.7)), alike(one, i, other, j)
     same = float(one.codes[i] == other.codes[j])
     return own * same + family * like + everywhere * near + match * near * like + place * near * same
 
 
-def textbook(
-    trials: Trials, task: NDArray[np.float32], parts: NDArray[np.float64], cases: Cases
-) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
-    """Mean and covariance of f, and b(s), by the formulas for Gaussian processes, with loops."""
-    count, company = len(trials), 1 + HYPER.rho * np.maximum(trials.sizes - 1, 0)
-    slots = [np.flatnonzero(trials.slot_runs == run) for run in range(count)]
+def company(trials: Trials, hyper: Hyper) -> NDArray[np.float64]:
+    return np.asarray(1 + hyper.rho * np.maximum(trials.sizes - 1, 0))
+
+
+def slots_of(trials: Trials) -> list[NDArray[np.int64]]:
+    return [np.flatnonzero(trials.slot_runs == run) for run in range(len(trials))]
+
+
+def textbook_runs(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The regressors of the runs and the covariance of their rewards, with loops."""
+    count, times, slots = len(trials), company(trials, hyper), slots_of(trials)
     design = np.zeros((count, 32))
     gram = np.zeros((count, count))
     for i in range(count):
         shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(6))
         did = [int(trials.slots.did[a]) for a in slots[i]]
         further = max(sum(one != 0 for one in did) - 1, 0)
-        design[i] = np.r_[1.0, trials.parts[i], company[i] * shown, further]
+        design[i] = np.r_[1.0, trials.parts[i], times[i] * shown, further]
         for j in range(count):
+            tasks = trials.tasks[i], trials.tasks[j]
             for a in slots[i]:
                 for b in slots[j]:
-                    g = covariance_of_g(trials.slots, a, trials.tasks[i], trials.slots, b, trials.tasks[j])
-                    shares = trials.slot_shares[a] * trials.slot_shares[b]
-                    gram[i, j] += company[i] * company[j] * shares * g
-    gram += design @ np.diag(PRIOR_VARIANCE) @ design.T + np.diag(NOISE / trials.weights)
+                    g = covariance_of_g(trials.slots, a, tasks[0], trials.slots, b, tasks[1], hyper)
+                    gram[i, j] += times[i] * times[j] * trials.slot_shares[a] * trials.slot_shares[b] * g
+    return design, gram + design @ np.diag(PRIOR_VARIANCE) @ design.T + np.diag(NOISE / trials.weights)
+
+
+def textbook(
+    trials: Trials, task: NDArray[np.float32], parts: NDArray[np.float64], cases: Cases
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Mean and covariance of f, and b(s), by the formulas for Gaussian processes, with loops."""
+    times, slots = company(trials, HYPER), slots_of(trials)
+    design, gram = textbook_runs(trials, HYPER)
     asked = len(cases.codes)
-    along = np.zeros((asked, count))
+    along = np.zeros((asked, len(trials)))
     prior = np.zeros((asked, asked))
     for c in range(asked):
         along[c] = (cases.features[c] * PRIOR_VARIANCE[25:31]) @ design[:, 25:31].T
-        for i in range(count):
+        for i in range(len(trials)):
             for a in slots[i]:
-                g = covariance_of_g(cases, c, task, trials.slots, a, trials.tasks[i])
-                along[c, i] += company[i] * trials.slot_shares[a] * g
+                g = covariance_of_g(cases, c, task, trials.slots, a, trials.tasks[i], HYPER)
+                along[c, i] += times[i] * trials.slot_shares[a] * g
         for d in range(asked):
             prior[c, d] = cases.features[c] @ np.diag(PRIOR_VARIANCE[25:31]) @ cases.features[d]
-            prior[c, d] += covariance_of_g(cases, c, task, cases, d, task)
+            prior[c, d] += covariance_of_g(cases, c, task, cases, d, task, HYPER)
     surplus = np.linalg.solve(gram, trials.rewards - design @ PRIOR_MEAN)
     base = np.r_[1.0, parts]
     baseline = base @ PRIOR_MEAN[:25] + (base * PRIOR_VARIANCE[:25]) @ design[:, :25].T @ surplus
     mean = cases.features @ PRIOR_MEAN[25:31] + along @ surplus
     return mean, prior - along @ np.linalg.solve(gram, along.T), float(baseline)
+
+
+def textbook_density(trials: Trials, hyper: Hyper) -> float:
+    """The logarithm of the density of the rewards and of the hyperparameters, whole."""
+    design, gram = textbook_runs(trials, hyper)
+    density = multivariate_normal.logpdf(trials.rewards, design @ PRIOR_MEAN, gram)
+    density += norm.logpdf(np.log(hyper.variances), np.log(Hyper().variances), 1.5).sum()
+    return float(density + norm.logpdf(hyper.rho, 0.1, 0.3))
 
 
 @given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(0, 4), min_size=1, max_size=9))
@@ -137,6 +161,42 @@ def test_one_trial_after_another_is_as_all_at_once(seed: int, sizes: list[int]) 
     assert one.mean == pytest.approx(other.mean, abs=1e-3)
     assert one.variance == pytest.approx(other.variance, abs=1e-3)
     assert one.baseline == pytest.approx(other.baseline, abs=1e-3)
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    sizes=st.lists(st.integers(0, 4), min_size=1, max_size=8),
+    factors=st.tuples(*[st.floats(0.05, 20.0)] * 5),
+    rho=st.floats(-0.1, 1.4),
+)
+@settings(max_examples=25, deadline=None)
+def test_the_density_of_the_hyperparameters_is_the_textbooks(
+    seed: int, sizes: list[int], factors: tuple[float, ...], rho: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    trials = some_trials(rng, some_cases(rng, 6), sizes)
+    own, family, everywhere, match, place = (v * f for v, f in zip(Hyper().variances, factors, strict=True))
+    hyper, terms = Hyper((own, family, everywhere, match, place), rho), Terms(trials)
+    against_the_prior = log_density(terms, trials, hyper) - log_density(terms, trials, Hyper())
+    expected = textbook_density(trials, hyper) - textbook_density(trials, Hyper())
+    assert against_the_prior == pytest.approx(expected, abs=2e-3)
+
+
+@given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(1, 4), min_size=1, max_size=6))
+@settings(max_examples=8, deadline=None)
+def test_what_a_further_case_adds_is_its_posterior_mean_given_the_fitted_variances(
+    seed: int, sizes: list[int]
+) -> None:
+    rng = np.random.default_rng(seed)
+    trials = some_trials(rng, some_cases(rng, 6), sizes)
+    hyper = fitted(trials)
+    grid = -0.1 + 0.15 * np.arange(10)
+    densities = np.asarray([textbook_density(trials, replace(hyper, rho=float(rho))) for rho in grid])
+    chances = np.exp(densities - densities.max())
+    chances /= chances.sum()
+    assert hyper.rho == pytest.approx(float(chances @ grid), abs=1e-3)
+    spread = float(chances @ (grid - hyper.rho) ** 2) + 0.15**2 / 12
+    assert hyper.rho_std == pytest.approx(spread**0.5, abs=1e-3)
 
 
 def test_a_case_shares_what_is_learned_with_those_that_did_the_same_and_with_no_others() -> None:

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memento.memory import CaseBank, build_policy
-from memento.memory.advantage import Cases, Trials
 from memento.memory.advantage_q import AdvantageQ
+from memento.memory.advantage_terms import Cases, Trials
 from memento.memory.earlier import records
 from memento.memory.why import explain
 from tests.memory_tools import axis, demonstration, open_bank

@@ -1,5 +1,7 @@
 """Which pattern a planner follows: learned from what it followed, and expected of new slates."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -61,6 +63,40 @@ def test_how_sharply_the_nearest_is_followed_is_learned_from_what_was_followed(
         chosen = rng.choice(3, p=expected_shares(did[here], cosines[here], true))
         shares[3 * run + chosen] = 1.0
     assert low <= sharpness(runs, did, cosines, shares) <= high
+
+
+@given(
+    slates=st.lists(
+        st.lists(
+            st.tuples(st.integers(1, 3), st.floats(-1, 1, allow_nan=False), st.booleans()),
+            min_size=1,
+            max_size=4,
+        ),
+        max_size=6,
+    )
+)
+def test_how_sharply_it_is_followed_is_the_textbooks_posterior_mean(
+    slates: list[list[tuple[int, float, bool]]],
+) -> None:
+    runs = np.asarray([run for run, slate in enumerate(slates) for _ in slate], np.int64)
+    did = np.asarray([d for slate in slates for d, _, _ in slate], np.int64)
+    cosines = np.asarray([c for slate in slates for _, c, _ in slate], np.float64)
+    shares = np.asarray([float(f) for slate in slates for _, _, f in slate], np.float64)
+    prior = {0.0: 0.05, 2.0: 0.1, 4.0: 0.15, 8.0: 0.3, 16.0: 0.3, 32.0: 0.1}
+    weights = {}
+    for beta, chance in prior.items():
+        weights[beta] = chance
+        for slate in slates:
+            if any(f for _, _, f in slate) and not all(f for _, _, f in slate):
+                nearest: dict[int, float] = {}
+                for pattern, cosine, _ in slate:
+                    nearest[pattern] = max(cosine, nearest.get(pattern, -2.0))
+                pull = {pattern: math.exp(beta * cosine) for pattern, cosine in nearest.items()}
+                of_pattern = {pattern: sum(one[0] == pattern for one in slate) for pattern in pull}
+                expected = [pull[d] / sum(pull.values()) / of_pattern[d] for d, _, f in slate if f]
+                weights[beta] *= sum(expected) + 1e-3
+    mean = sum(beta * weight for beta, weight in weights.items()) / sum(weights.values())
+    assert sharpness(runs, did, cosines, shares) == pytest.approx(mean)
 
 
 def test_runs_that_followed_nothing_or_everything_teach_nothing() -> None:

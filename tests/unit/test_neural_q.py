@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 
 from memento.bench.worlds import make_world
 from memento.memory import CaseBank, Home, Ledger, Policy, Reward, RunRecord, Selection, Shown, build_policy
 from memento.memory.case_bank import Candidate
 from memento.memory.neural_net import Pairs, load, logit, sigmoid
 from memento.memory.neural_q import NeuralQ
-from memento.memory.neural_training import train
+from memento.memory.neural_training import calibration_of, case_variance, train
 from memento.memory.outcomes import Outcomes
 from tests.memory_tools import DIMENSIONS, axis, demonstration, open_bank, python
 
@@ -233,6 +234,48 @@ def test_what_repeats_of_a_task_say_of_each_other_is_no_promise_for_new_tasks() 
     network = train(asked(states), luck, np.ones(240), 0)
     q, _ = network.predict(asked(rng.permutation(states.T).T))
     assert np.abs(q - luck.mean()).mean() < 0.1
+
+
+outcome = st.tuples(st.floats(-4, 4), st.floats(-2, 2), st.sampled_from([0.0, 0.5, 1.0]), st.floats(0, 2))
+
+
+@given(rows=st.lists(outcome, min_size=1))
+def test_what_was_held_out_calibrates_it_as_the_textbook_says(
+    rows: list[tuple[float, float, float, float]],
+) -> None:
+    learned, prior, rewards, weights = np.asarray(rows).T
+
+    def surprise(found: NDArray[np.float64]) -> float:
+        chances = sigmoid(prior + found[0] * learned + found[1])
+        likely = rewards * np.log(chances) + (1 - rewards) * np.log(1 - chances)
+        return float(((found - [0.5, 0.0]) ** 2).sum() / (2 * 0.5**2) - weights @ likely)
+
+    best = minimize(surprise, [0.5, 0.0], method="BFGS").x
+    mean, *covariance = calibration_of(learned, prior, rewards, weights)
+    assert mean == pytest.approx(np.clip(best, [0.0, -10.0], [1.5, 10.0]), abs=1e-3)
+    chances = sigmoid(prior + best[0] * learned + best[1])
+    curve = 4.0 * np.eye(2)
+    for row, weight, chance in zip(learned, weights, chances, strict=True):
+        curve += weight * chance * (1 - chance) * np.outer([row, 1.0], [row, 1.0])
+    assert np.asarray(covariance) == pytest.approx(np.linalg.inv(curve), abs=1e-3)
+
+
+@given(rows=st.lists(st.tuples(st.integers(-1, 3), st.floats(-1, 1), st.floats(0, 2)), min_size=1))
+def test_how_much_cases_differ_is_the_least_squares_of_the_products_of_their_residuals(
+    rows: list[tuple[int, float, float]],
+) -> None:
+    names, residuals, weights = np.asarray(rows).T
+    shown = names >= 0
+    nothing = np.zeros((len(rows), DIMENSIONS), np.float32)
+    pairs = Pairs(nothing, nothing, shown, np.maximum(names, 0).astype(np.intp), 0 * weights, 0 * weights)
+    above, below = 100 * 0.15**2, 100.0
+    for i, one in enumerate(rows):
+        for j, other in enumerate(rows):
+            if i != j and one[0] == other[0] >= 0:
+                above += one[1] * other[1] * one[2] * other[2]
+                below += (one[2] * other[2]) ** 2
+    expected = np.clip(above / below, 0.25 * 0.15**2, 0.25)
+    assert case_variance(residuals, weights, pairs) == pytest.approx(expected)
 
 
 # -- what it is a function of

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from memento.memory.advantage import NOISE
+from memento.memory.advantage_terms import NOISE
 from memento.memory.promises import (
     KINDS,
     Account,

@@ -1,0 +1,78 @@
+"""The hyperparameters of the model of advantage, from the runs: memory/advantage.py has the formulas."""
+
+from dataclasses import replace
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from memento.memory.advantage_terms import (
+    PRIOR_MEAN,
+    RHO_MEAN,
+    RHO_STD,
+    Hyper,
+    Terms,
+    Trials,
+    gram,
+)
+from memento.memory.following import sharpness
+
+_RHO_LEAST, _RHO_MOST = -0.1, 1.4
+_RHO_STEP = 0.15
+_LOG_STD = 1.5
+"""Of the prior on the logarithm of each variance."""
+_WORTH_A_STEP = 0.02
+
+
+def fitted(trials: Trials) -> Hyper:
+    """The variances of the greatest posterior density given the trials, by coordinate search from the prior's
+    so that they depend on these trials alone, and ρ's posterior mean.
+    """
+    if not trials.sizes.any():
+        return Hyper()
+    terms, hyper = Terms(trials), Hyper()
+    best = log_density(terms, trials, hyper), hyper
+    for factor in (3.0, 1.7):
+        best = best[0], _with_rho(terms, trials, best[1])
+        best = log_density(terms, trials, best[1]), best[1]
+        for place in range(len(hyper.variances)):
+            for power in (factor, 1.0 / factor):
+                best = _climb(terms, trials, best, place, power)
+    followed = sharpness(trials.slot_runs, trials.slots.did, trials.slots.features[:, 1], trials.slot_shares)
+    return replace(_with_rho(terms, trials, best[1]), sharpness=followed)
+
+
+def _with_rho(terms: Terms, trials: Trials, hyper: Hyper) -> Hyper:
+    """The posterior mean and standard deviation of ρ, given the variances, on a grid."""
+    grid = np.arange(_RHO_LEAST, _RHO_MOST, _RHO_STEP)
+    densities = np.asarray([log_density(terms, trials, replace(hyper, rho=float(rho))) for rho in grid])
+    weights = np.exp(densities - densities.max())
+    weights /= weights.sum()
+    mean = float(weights @ grid)
+    spread = float(weights @ (grid - mean) ** 2) + _RHO_STEP**2 / 12.0
+    return replace(hyper, rho=mean, rho_std=float(np.sqrt(spread)))
+
+
+def _climb(
+    terms: Terms, trials: Trials, start: tuple[float, Hyper], place: int, factor: float
+) -> tuple[float, Hyper]:
+    """Go on multiplying one variance while the density grows."""
+    best = start
+    while True:
+        variances = list(best[1].variances)
+        variances[place] *= factor
+        tried = replace(best[1], variances=tuple(variances))  # type: ignore[arg-type]
+        density = log_density(terms, trials, tried)
+        if density <= best[0] + _WORTH_A_STEP:
+            return best
+        best = density, tried
+
+
+def log_density(terms: Terms, trials: Trials, hyper: Hyper) -> float:
+    """The logarithm of the posterior density of the hyperparameters, up to a constant."""
+    design = trials.design(hyper.rho)
+    lower = np.linalg.cholesky(gram(terms, design, trials, hyper))
+    surplus = trials.rewards - design @ PRIOR_MEAN
+    scaled = solve_triangular(lower, surplus, lower=True, check_finite=False)
+    far = np.log(np.asarray(hyper.variances) / np.asarray(Hyper().variances)) / _LOG_STD
+    company = (hyper.rho - RHO_MEAN) / RHO_STD
+    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - np.log(np.diag(lower)).sum())

@@ -192,11 +192,8 @@ def epub(job: dict[str, Any]) -> Iterator[str]:
 
 
 def archive_listing(job: dict[str, Any]) -> Iterator[str]:
-    try:
-        with zipfile.ZipFile(job["path"]) as archive:
-            entries = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise Refused(BROKEN) from None
+    with _opened(job["path"]) as archive:
+        entries = archive.infolist()
     total = sum(entry.file_size for entry in entries)
     yield f"{len(entries)} entries, {total} bytes unpacked (nothing was unpacked)"
     rows = [[_line(entry.filename), str(entry.file_size)] for entry in entries[:MAX_LISTED]]
@@ -237,10 +234,7 @@ def _archive(path: str, *, dtd: bool = False) -> zipfile.ZipFile:
             raise Refused(
                 "it is protected by a password or of an old format: use a copy saved anew without one"
             )
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
-        raise Refused(BROKEN) from None
+    archive = _opened(path)
     entries = archive.infolist()
     if len(entries) > MAX_ENTRIES or sum(entry.file_size for entry in entries) > MAX_UNPACKED:
         raise Refused("it unpacks to far more than a document has: it is not opened")
@@ -254,6 +248,13 @@ def _archive(path: str, *, dtd: bool = False) -> zipfile.ZipFile:
                         "it declares entities, which no document of this kind does: it is not opened"
                     )
     return archive
+
+
+def _opened(path: str) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        raise Refused(BROKEN) from None
 
 
 def _markdown(html: str) -> str:

@@ -16,12 +16,10 @@ def draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
     """Success, regret and exposure to poison over the tasks, means over the seeds, and how far the arms'
     predictions come true, as a PNG.
     """
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(1, 4, figsize=(18, 4.2), dpi=110)
+    figure = Figure(figsize=(18, 4.2), dpi=110)
+    axes = figure.subplots(1, 4)
     mine = [cell for cell in cells if cell.world == world]
     for arm in dict.fromkeys(cell.arm for cell in mine):
         _draw_arm(arm, [cell for cell in mine if cell.arm == arm], axes)
@@ -35,18 +33,15 @@ def draw(world: str, cells: Sequence[Cell], folder: Path) -> Path:
     figure.tight_layout(rect=(0, 0.1 if len(labels) > 12 else 0.06, 1, 1))  # noqa: PLR2004
     file = folder / f"{Path(world).name}.png"
     figure.savefig(file)
-    plt.close(figure)
     return file
 
 
 def draw_rewards(rewards: Mapping[str, Sequence[float]], file: Path) -> Path:
     """The arms' success over the tasks of a dataset, each the mean of the last hundred, as a PNG."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axis = plt.subplots(figsize=(8, 4.5), dpi=110)
+    figure = Figure(figsize=(8, 4.5), dpi=110)
+    axis = figure.subplots()
     for arm, curve in rewards.items():
         axis.plot(np.arange(1, len(curve) + 1), _smooth(curve), label=arm, linewidth=1.6)
     axis.set(xlabel="tasks so far", ylabel=f"success in the last {_SMOOTH}", ylim=(-0.03, 1.03))
@@ -54,7 +49,6 @@ def draw_rewards(rewards: Mapping[str, Sequence[float]], file: Path) -> Path:
     axis.legend(frameon=False)
     figure.tight_layout()
     figure.savefig(file)
-    plt.close(figure)
     return file
 
 

@@ -73,12 +73,11 @@ def print_report(results: Sequence[Result], folder: Path) -> None:
 
 def draw(results: Sequence[Result], file: Path) -> bool:
     """The moving success rate of each arm over the tasks, the mean over seeds, as a PNG."""
-    import matplotlib as mpl
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import PercentFormatter
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    figure, axes = plt.subplots(figsize=(8, 4.5), dpi=120)
+    figure = Figure(figsize=(8, 4.5), dpi=120)
+    axes = figure.subplots()
     colors = {"no memory": "#999999", "frozen seeds": "#4477aa", "learning": "#cc3311"}
     for arm in ARMS:
         rows = [row for row in results if row.arm == arm]
@@ -99,13 +98,12 @@ def draw(results: Sequence[Result], file: Path) -> bool:
         title=f"A frozen 135M model, {seeds} seed{'s' if seeds > 1 else ''}"
         + (", band: least to most" if seeds > 1 else ""),
     )
-    axes.yaxis.set_major_formatter(mpl.ticker.PercentFormatter(1.0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1.0))
     axes.grid(alpha=0.3)
     title = "success in the last third"
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.15), ncols=3, frameon=False, title=title)
     figure.tight_layout()
     figure.savefig(file)
-    plt.close(figure)
     return True
 
 

@@ -21,6 +21,8 @@ from typing_extensions import TypedDict
 
 from memento.graph import prompts, render
 from memento.graph.approval import Decision, Waiting
+from memento.graph.call_schema import call_schema
+from memento.graph.executor_turns import turns_as_text, turns_for_model
 from memento.graph.parts import Model
 from memento.graph.state import Usage, add_usage, usage_of
 from memento.graph.structured import Reply, ServiceError, ask, malformed, text_of
@@ -32,7 +34,6 @@ from memento.tools.traits import traits_of
 
 _SAME_CALL = 3
 _TRIES = 2
-_DEFS = "#/$defs/"
 
 
 class ExecutorState(TypedDict):
@@ -112,28 +113,6 @@ def start(messages: list[AnyMessage], usage: Usage, tool_use: Uses) -> ExecutorS
     )
 
 
-def call_schema(tools: Sequence[BaseTool]) -> dict[str, Any]:
-    """The JSON schema of one tool call, or of an answer without one."""
-    answer = {"type": "object", "properties": {"text": {"type": "string"}}, "required": ["text"]}
-    options: list[dict[str, Any]] = []
-    shared: dict[str, Any] = {}
-    for tool in tools:
-        # `$defs` are looked for at the root, where those of one tool must not be taken for another's.
-        args = _renamed(_args_schema(tool), f"{tool.name}_")
-        shared |= {f"{tool.name}_{name}": part for name, part in args.pop("$defs", {}).items()}
-        options.append(_option(tool.name, args))
-    options.append(_option("answer", answer))
-    return {
-        "title": "tool_call",
-        "description": "The next tool call.",
-        "type": "object",
-        "properties": {"call": {"anyOf": options}},
-        "required": ["call"],
-        "additionalProperties": False,
-        **({"$defs": shared} if shared else {}),
-    }
-
-
 async def _call_model(state: ExecutorState, context: ExecutorContext) -> dict[str, Any]:
     by_name = context.by_name
     if state["usage"]["model_calls"] >= context.max_model_calls:
@@ -143,7 +122,7 @@ async def _call_model(state: ExecutorState, context: ExecutorContext) -> dict[st
             return await _native_call(state, context, by_name)
         if len(state["calls"]) >= context.max_tool_calls:
             return _stopped(f"reached {context.max_tool_calls} tool calls")
-        turns = _as_text(state["messages"], _untrusted(context.tools))
+        turns = turns_as_text(state["messages"], _untrusted(context.tools))
         reply = await ask(context.model, turns, call_schema(context.tools))
     except ServiceError as error:
         usage = add_usage(state["usage"], usage_of(None))
@@ -156,8 +135,7 @@ async def _native_call(
 ) -> dict[str, Any]:
     try:
         chat = context.model.chat.bind_tools(list(tools.values())) if tools else context.model.chat
-        strangers = _untrusted(context.tools)
-        message = await chat.ainvoke([_for_model(message, strangers) for message in state["messages"]])
+        message = await chat.ainvoke(turns_for_model(state["messages"], _untrusted(context.tools)))
     except Exception as error:  # noqa: BLE001 - each client has errors of its own
         usage = add_usage(state["usage"], usage_of(None))
         return {**_broken(state, malformed(error)), "usage": usage}
@@ -318,27 +296,6 @@ def _tool_name(name: str | None, tools: Container[str]) -> str:
     return str(name) if name in tools else identifier(name or "")
 
 
-def _for_model(message: AnyMessage, strangers: Container[str | None]) -> AnyMessage:
-    """A tool's result as a model can take it, whatever its size and characters and whoever wrote it."""
-    if not isinstance(message, ToolMessage):
-        return message
-    content = clean_json(message.content)
-    if message.name in strangers:
-        content = render.as_data(content) if isinstance(content, str) else _blocks_as_data(content)
-    return message.model_copy(update={"content": content})
-
-
-def _blocks_as_data(blocks: list[Any]) -> list[Any]:
-    return [
-        {**block, "text": render.as_data(str(block["text"]))}
-        if isinstance(block, dict) and "text" in block
-        else render.as_data(block)
-        if isinstance(block, str)
-        else block
-        for block in blocks
-    ]
-
-
 def _at_start(state: ExecutorState) -> Literal["tools", "call_model"]:
     """Where a person has decided, the calls that waited for it come first."""
     return "tools" if state["decisions"] else "call_model"
@@ -367,49 +324,4 @@ def _broken(state: ExecutorState, problem: str) -> dict[str, Any]:
     return {
         "broken": state["broken"] + 1,
         "messages": [HumanMessage(prompts.BROKEN.format(problem=problem))],
-    }
-
-
-def _as_text(messages: Sequence[AnyMessage], strangers: Container[str | None]) -> list[AnyMessage]:
-    """Tool calls and results as plain turns, for models that know no tools."""
-    turns: list[AnyMessage] = []
-    for message in messages:
-        if isinstance(message, ToolMessage):
-            result = clean(str(message.text), limit=4000)
-            result = render.as_data(result) if message.name in strangers else result
-            turns.append(HumanMessage(render.tool_result_text(result)))
-        elif isinstance(message, AIMessage):
-            turns.append(AIMessage(message.content))
-        else:
-            turns.append(message)
-    return turns
-
-
-def _option(name: str, args: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "type": "object",
-        "properties": {"tool": {"const": name}, "args": args},
-        "required": ["tool", "args"],
-        "additionalProperties": False,
-    }
-
-
-def _args_schema(tool: BaseTool) -> dict[str, Any]:
-    schema: Any = tool.tool_call_schema
-    full = schema if isinstance(schema, dict) else schema.model_json_schema()
-    kept = ("type", "properties", "required", "$defs", "additionalProperties")
-    return {"type": "object", **{key: full[key] for key in kept if key in full}}
-
-
-def _renamed(schema: Any, prefix: str) -> Any:
-    """The schema with its references to `$defs` under their new names."""
-    if isinstance(schema, list):
-        return [_renamed(part, prefix) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    return {
-        key: f"{_DEFS}{prefix}{part.removeprefix(_DEFS)}"
-        if key == "$ref" and isinstance(part, str)
-        else _renamed(part, prefix)
-        for key, part in schema.items()
     }

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from memento.memory import journal, purge
 from memento.memory.case import Case, Outcome, Status, doubt_of
+from memento.memory.centre import CentredEncoder
 from memento.memory.changes import Action
 from memento.memory.chroma_index import ChromaIndex
 from memento.memory.curation import Curation, record_added
@@ -75,7 +76,7 @@ class CaseBank(Curation):
         by: str = "python",
         read_only: bool = False,
     ) -> None:
-        self.encoder = load_encoder(embedding)
+        encoder = load_encoder(embedding)
         self.shared = None if shared is None else checked_namespace(shared)
         self.namespace = checked_namespace(namespace)
         self.read_only = read_only
@@ -83,6 +84,7 @@ class CaseBank(Curation):
         self.by = by
         self.ledger = Ledger(home, read_only=read_only)
         self.home = self.ledger.home
+        self.encoder = CentredEncoder(encoder, self.ledger, read_only=read_only)
         self._index = ChromaIndex(self.home, chroma_url)
         self._embedded = chroma_url is None
         self._known_dimensions: int | None = None

@@ -2,10 +2,9 @@
 
 They are a property of the encoder and not of the bank, so that nothing learned depends on when they were
 computed: for MiniLM those of a few thousand public questions (scripts/components.py), for another encoder
-fixed random directions. These keep the cosine of two texts to ±.14. Under an encoder like MiniLM that is
-nearly as good (the nearest question has a cosine of .70 on average, .75 with the components); but they take
-no mean off: under an encoder that gives unrelated texts a cosine of .7, the model's task kernel between these
-is .38 and not .03, and less is told apart. Another encoder of 384 dimensions is seen through MiniLM's.
+fixed random directions, of vectors without what all have in common (memory/centre.py). These keep the cosine
+of two texts to ±.14, which is nearly as good: of public questions under MiniLM the nearest has a cosine of .70
+on average, .75 with the components. Another encoder of 384 dimensions is seen through MiniLM's.
 """
 
 from functools import cache

@@ -78,7 +78,7 @@ class CachedEncoder:
 
     def __init__(self, encoder: Encoder, size: int = 1024) -> None:
         self.name = encoder.name
-        self._encoder = encoder
+        self.encoder = encoder
         self._size = size
         self._cache: OrderedDict[str, NDArray[np.float32]] = OrderedDict()
         self._lock = threading.Lock()
@@ -88,7 +88,7 @@ class CachedEncoder:
             known = {text: self._cache[text] for text in texts if text in self._cache}
         missing = list(dict.fromkeys(text for text in texts if text not in known))
         if missing:
-            known.update(zip(missing, self._encoder.embed(missing), strict=True))
+            known.update(zip(missing, self.encoder.embed(missing), strict=True))
         with self._lock:
             for text in missing[-self._size :]:
                 self._cache[text] = known[text]

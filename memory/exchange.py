@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from memento.memory import journal
 from memento.memory.case import Case
+from memento.memory.centre import made_by
 from memento.memory.errors import UsageError
 from memento.memory.jsonl import Line, read_lines
 from memento.memory.ledger import Ledger
@@ -47,7 +48,7 @@ class Incoming:
 
 def export_lines(ledger: Ledger, namespace: str, *, vectors: bool = False) -> Iterator[str]:
     """The namespace's cases, oldest first, each with its vector where that is asked for."""
-    embedding = ledger.fact("embedding") if vectors else None
+    embedding = made_by(ledger) if vectors else None
     with ledger.home.reader.connect() as connection:
         for case, vector in journal.stream(connection, namespace):
             row: dict[str, Any] = {"schema": SCHEMA, **case.to_dict()}

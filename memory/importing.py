@@ -9,6 +9,7 @@ from pathlib import Path
 
 from memento.memory import journal
 from memento.memory.case_bank import CaseBank
+from memento.memory.centre import made_by
 from memento.memory.errors import UsageError
 from memento.memory.exchange import BadLine, Incoming, Vector, read_cases
 
@@ -85,12 +86,13 @@ def _fresh(bank: CaseBank, rows: Sequence[Incoming]) -> list[Incoming]:
 
 def _vectors(bank: CaseBank, rows: Sequence[Incoming]) -> list[Vector]:
     """Their vectors: as given where they can be the home's, the others embedded together."""
+    bank.encoder.centre()  # before there are vectors
     with bank.home.reader.connect() as connection:
         size = journal.known_dimensions(connection)
     given = {
         row.case.id: row.vector
         for row in rows
-        if row.vector is not None and row.embedding in {None, bank.encoder.name}
+        if row.vector is not None and row.embedding in {None, made_by(bank.ledger)}
     }
     if size is None and len(given) == len(rows):
         size = rows[0].vector.size if rows[0].vector is not None else None

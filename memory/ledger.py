@@ -188,9 +188,10 @@ class Ledger:
 
     def fact(self, name: str, value: str | None = None) -> str | None:
         """What the home is made of; a value given is kept only where none was before."""
-        with self.home.at_work(), self.home.engine.begin() as connection:
-            if value is not None:
+        if value is not None:
+            with self.home.at_work(), self.home.engine.begin() as connection:
                 connection.execute(insert(facts).values(name=name, value=value).on_conflict_do_nothing())
+        with self.home.reader.connect() as connection:
             return connection.execute(select(facts.c.value).where(facts.c.name == name)).scalar()
 
     # -- reading

@@ -200,6 +200,7 @@ def _moment(given: str | None) -> str | None:
 
 def _meaning(settings: "Settings", ledger: "Ledger", words: str) -> Any:
     """The vector of what is looked for, by the encoder that the home was made with."""
+    from memento.memory.centre import CentredEncoder
     from memento.memory.embeddings import load_encoder
 
     encoder = load_encoder(settings.embedding)
@@ -209,4 +210,4 @@ def _meaning(settings: "Settings", ledger: "Ledger", words: str) -> Any:
             f"{ledger.home.path} was made with the embedding {made_with!r}: set MEMENTO_EMBEDDING to that, "
             "or search with --by words"
         )
-    return encoder.embed([words])[0]
+    return CentredEncoder(encoder, ledger, read_only=True).embed([words])[0]

@@ -3,8 +3,8 @@
 They are a property of the encoder and not of the bank, so that nothing learned depends on when they were
 computed: for MiniLM those of a few thousand public questions (scripts/components.py), for another encoder
 fixed random directions, of vectors without what all have in common (memory/centre.py). These keep the cosine
-of two texts to ±.14, which is nearly as good: of public questions under MiniLM the nearest has a cosine of .70
-on average, .75 with the components. Another encoder of 384 dimensions is seen through MiniLM's.
+of two texts to ±.14, which is nearly as good: the nearest of public questions has a cosine of .70 on average
+under MiniLM, .75 with the components. Another encoder of 384 dimensions is seen through MiniLM's.
 """
 
 from functools import cache

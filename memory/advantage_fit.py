@@ -30,15 +30,15 @@ def fitted(trials: Trials) -> Hyper:
     if not trials.sizes.any():
         return Hyper()
     terms, hyper = Terms(trials), Hyper()
-    best = log_density(terms, trials, hyper), hyper
     for factor in (3.0, 1.7):
-        best = best[0], _with_rho(terms, trials, best[1])
-        best = log_density(terms, trials, best[1]), best[1]
+        hyper = _with_rho(terms, trials, hyper)
+        best = log_density(terms, trials, hyper), hyper
         for place in range(len(hyper.variances)):
             for power in (factor, 1.0 / factor):
                 best = _climb(terms, trials, best, place, power)
+        hyper = best[1]
     followed = sharpness(trials.slot_runs, trials.slots.did, trials.slots.features[:, 1], trials.slot_shares)
-    return replace(_with_rho(terms, trials, best[1]), sharpness=followed)
+    return replace(_with_rho(terms, trials, hyper), sharpness=followed)
 
 
 def _with_rho(terms: Terms, trials: Trials, hyper: Hyper) -> Hyper:

@@ -87,13 +87,10 @@ def _fresh(bank: CaseBank, rows: Sequence[Incoming]) -> list[Incoming]:
 def _vectors(bank: CaseBank, rows: Sequence[Incoming]) -> list[Vector]:
     """Their vectors: as given where they can be the home's, the others embedded together."""
     bank.encoder.centre()  # before there are vectors
+    known = {None, made_by(bank.ledger)}
     with bank.home.reader.connect() as connection:
         size = journal.known_dimensions(connection)
-    given = {
-        row.case.id: row.vector
-        for row in rows
-        if row.vector is not None and row.embedding in {None, made_by(bank.ledger)}
-    }
+    given = {row.case.id: row.vector for row in rows if row.vector is not None and row.embedding in known}
     if size is None and len(given) == len(rows):
         size = rows[0].vector.size if rows[0].vector is not None else None
     given = {case_id: vector for case_id, vector in given.items() if vector.size == size}

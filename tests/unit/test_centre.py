@@ -10,6 +10,8 @@ from langchain_core.embeddings import DeterministicFakeEmbedding, Embeddings
 
 from memento.memory import CaseBank
 from memento.memory.centre import made_by
+from memento.memory.embeddings import LangChainEncoder
+from memento.memory.exchange import export_lines, write_file
 from memento.memory.importing import import_file
 from tests.conftest import WordEncoder
 from tests.memory_tools import demonstration
@@ -61,13 +63,13 @@ def between(vectors: NDArray[np.float32]) -> float:
     return float(((vectors @ vectors.T).sum() - count) / (count * (count - 1)))
 
 
-def as_it_is(embedding: Cone, texts: list[str]) -> NDArray[np.float32]:
-    rows = np.asarray(embedding.embed_documents(texts), np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+def as_it_is(texts: list[str]) -> NDArray[np.float32]:
+    """Cone's vectors, of unit length."""
+    return LangChainEncoder(Cone()).embed(texts)
 
 
 def test_what_all_texts_have_in_common_is_taken_off(bank: CaseBank) -> None:
-    assert between(as_it_is(Cone(), TASKS)) > 0.7
+    assert between(as_it_is(TASKS)) > 0.7
     vectors = bank.embed(TASKS)
     assert between(vectors) < 0.2
     assert np.linalg.norm(vectors, axis=1) == pytest.approx(1, abs=1e-5)
@@ -96,7 +98,7 @@ def test_an_encoder_that_tells_texts_apart_and_one_of_ones_own_are_taken_as_they
 
 
 def test_a_home_that_has_vectors_already_goes_on_without(tmp_path: Path) -> None:
-    raw = as_it_is(Cone(), TASKS)
+    raw = as_it_is(TASKS)
     with CaseBank(tmp_path / "home", Cone()) as opened:
         opened.add(demonstration(TASKS[0]), raw[0])
         assert opened.embed(TASKS) == pytest.approx(raw, abs=1e-6)
@@ -106,7 +108,7 @@ def test_where_it_cannot_be_measured_vectors_are_taken_as_they_are_and_a_warning
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with CaseBank(tmp_path / "home", Unwilling()) as opened:
-        assert opened.embed(TASKS[:1]) == pytest.approx(as_it_is(Cone(), TASKS[:1]), abs=1e-6)
+        assert opened.embed(TASKS[:1]) == pytest.approx(as_it_is(TASKS[:1]), abs=1e-6)
         opened.embed(TASKS[1:2])
     assert [record.message for record in caplog.records] == [
         "what all vectors of Unwilling have in common is not taken off: it cannot be measured (ValueError)"
@@ -118,8 +120,6 @@ def test_exported_vectors_are_taken_in_where_the_same_was_taken_off_and_else_mad
 ) -> None:
     ids = [bank.add(demonstration(task)) for task in TASKS]
     file = tmp_path / "cases.jsonl"
-    from memento.memory.exchange import export_lines, write_file
-
     write_file(file, export_lines(bank.ledger, "default", vectors=True))
     encoder = Cone()
     with CaseBank(tmp_path / "new", encoder) as other:
@@ -127,9 +127,9 @@ def test_exported_vectors_are_taken_in_where_the_same_was_taken_off_and_else_mad
         assert encoder.calls == 1  # the usual texts
         assert np.array_equal(stored(other, ids), stored(bank, ids))
     with CaseBank(tmp_path / "older", Cone()) as older:
-        older.add(demonstration("another"), as_it_is(Cone(), ["another"])[0])
+        older.add(demonstration("another"), as_it_is(["another"])[0])
         import_file(older, file)
-        assert stored(older, ids) == pytest.approx(as_it_is(Cone(), TASKS), abs=1e-6)
+        assert stored(older, ids) == pytest.approx(as_it_is(TASKS), abs=1e-6)
 
 
 def stored(bank: CaseBank, ids: list[str]) -> NDArray[np.float32]:

@@ -23,7 +23,7 @@ likelihood, and ρ, what a further case adds or dilutes, is its posterior mean (
 eq. 2.30 and section 5.4); all else is exact (eq. 2.25 and 2.26).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -50,6 +50,7 @@ from memento.memory.advantage_terms import (
     same_places,
     task_kernel,
 )
+from memento.memory.effect import Modelled
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,24 @@ class Posterior:
         """
         linear = features * self._weights[OF_SHOWN]
         return np.column_stack([linear, belief.mean - linear.sum(axis=1)])
+
+    def added(self) -> Modelled:
+        """What the shown cases added, the mean over the trials that showed any: of the effects F with their
+        prior covariance C, E[uᵀF] and Var[uᵀF] given the rewards (Rasmussen and Williams 2006, eq. 2.25 and
+        2.26), u being the weights of these trials.
+        """
+        trials = self.trials
+        weights = trials.weights * (trials.sizes > 0)
+        if not weights.any():
+            return Modelled(0.0, np.inf, 0.0)
+        mean_of = weights / weights.sum()
+        design = self._design.copy()
+        design[:, :BASE] = 0.0
+        sure = replace(trials, weights=np.full(len(trials), np.inf))
+        along = gram(Terms(trials), design, sure, self.hyper) @ mean_of
+        variance = float(mean_of @ along - along @ (self._inverse @ along))
+        mean = float(mean_of @ (design @ PRIOR_MEAN) + along @ self._alpha)
+        return Modelled(mean, float(np.sqrt(max(variance, 0.0))), 1.0 / float(mean_of @ mean_of))
 
     def _settle(self) -> None:
         surplus = self.trials.rewards - self._design @ PRIOR_MEAN

@@ -7,13 +7,13 @@ Four answers, from the one that assumes least to the one that assumes most:
   2015, "The self-normalized estimator for counterfactual learning").
 - doubly robust: the same, on what a model of the reward without cases left unexplained (Dudík, Langford and
   Li 2011, "Doubly robust policy evaluation and learning"): right where either P or the model is.
-- model: what a model says that the shown cases added. No better than the model.
+- model: what a model says that the shown cases added in the newest runs. No better than the model.
 
 All but the last hold for what was decided (to show or not), never for cases that were used.
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,9 +44,7 @@ class Runs:
     (0, 1]. Where it was 0 nothing is known of doing without: leave such runs out. `weight` is how much a
     run counts, 1 where it is not given.
 
-    What models say, where there are any: `baseline` the reward expected without cases, predicted before the
-    run was seen; `advantage` what the shown cases were expected to add, and `advantage_error` the standard
-    error of its mean over the runs that showed cases, in units of reward.
+    `baseline` is, where there is a model, the reward that it expected without cases before the run was seen.
 
     Raises:
         UsageError: arrays of different lengths, or a value out of range.
@@ -59,8 +57,6 @@ class Runs:
     floored: Bools
     weight: Floats | None = None
     baseline: Floats | None = None
-    advantage: Floats | None = None
-    advantage_error: float | None = None
 
     def __post_init__(self) -> None:
         size = np.shape(self.reward)
@@ -68,7 +64,7 @@ class Runs:
             values = np.asarray(getattr(self, name))
             _require(values.shape == size and values.dtype == np.bool_, f"{name} holds one truth value a run")
             object.__setattr__(self, name, values)
-        for name in ("reward", "chance", "floor", "weight", "baseline", "advantage"):
+        for name in ("reward", "chance", "floor", "weight", "baseline"):
             if getattr(self, name) is not None:
                 values = np.asarray(getattr(self, name), dtype=np.float64)
                 correct = len(size) == 1 and values.shape == size and bool(np.isfinite(values).all())
@@ -87,9 +83,16 @@ class Runs:
         drawn = not (self.floored & (self.floor == 0)).any()
         _require(drawn, "a run on the floor needs the floor's probability: check `floor`")
         _require(self.weight is None or bool((self.weight > 0).all()), "a run's weight is a positive number")
-        error = self.advantage_error
-        _require((self.advantage is None) == (error is None), "give `advantage` and its error, or neither")
-        _require(error is None or 0 <= error < np.inf, "a standard error is a number that is not negative")
+
+
+class Modelled(NamedTuple):
+    """What a model says that the shown cases added, the mean over some runs that showed any, and its standard
+    deviation, in units of reward; and the effective number of these runs.
+    """
+
+    added: float
+    std: float
+    effective: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +113,7 @@ class Effect:
     why: str = ""
 
 
-def effects(runs: Runs) -> list[Effect]:
+def effects(runs: Runs, modelled: Modelled | None = None) -> list[Effect]:
     """Every estimate that the runs allow: floor, SNIPS, and those of the models that are given.
 
     They are not of quite the same thing: SNIPS and doubly robust of the policy as it ran, its floor among it;
@@ -119,8 +122,8 @@ def effects(runs: Runs) -> list[Effect]:
     found = [floor_effect(runs), snips_effect(runs)]
     if runs.baseline is not None:
         found.append(doubly_robust_effect(runs))
-    if runs.advantage is not None:
-        found.append(model_effect(runs))
+    if modelled is not None:
+        found.append(model_effect(modelled))
     return found
 
 
@@ -138,8 +141,9 @@ def describe(effect: Effect) -> str:
 
 def size_in_words(name: str, effective: float) -> str:
     """How many runs an estimate of that name rests on."""
-    counted = "runs with cases" if name == "model" else "effective runs without cases"
-    return f"{effective:.0f} {counted}"
+    if name == "model":
+        return f"the newest {effective:.0f} runs with cases"
+    return f"{effective:.0f} effective runs without cases"
 
 
 def floor_effect(runs: Runs) -> Effect:
@@ -203,21 +207,12 @@ def doubly_robust_effect(runs: Runs) -> Effect:
     return _effect("doubly robust", value, _interval(value, influence, runs), size)
 
 
-def model_effect(runs: Runs) -> Effect:
-    """The mean of the model's advantage over the runs that showed cases, ± 1.96 of the error it was given.
-
-    Raises:
-        UsageError: the runs have no advantage.
-    """
-    if runs.advantage is None or runs.advantage_error is None:
-        raise UsageError("the model's estimate needs `advantage` and `advantage_error`: give both")
-    weight = _weights(runs)[runs.showed]
-    size = _effective(weight)
+def model_effect(modelled: Modelled) -> Effect:
+    """What the model says, ± 1.96 of its standard deviation."""
+    value, std, size = modelled
     if size < LEAST:
         return Effect(name="model", effective=size, why=_too_few(size, "with cases"))
-    value = _mean(runs.advantage[runs.showed], weight)
-    half = _Z * runs.advantage_error
-    return _effect("model", value, (value - half, value + half), size)
+    return _effect("model", value, (value - _Z * std, value + _Z * std), size)
 
 
 _ALIKE = "all rewards are the same"

@@ -3,7 +3,8 @@
 import numpy as np
 from sqlalchemy import func, select
 
-from memento.memory.effect import Effect, Runs, effects
+from memento.memory.effect import Effect, Modelled, Runs, effects
+from memento.memory.fold import Fold
 from memento.memory.ledger import Ledger
 from memento.memory.rewards import counting_rewards
 from memento.memory.schema import retrievals, runs
@@ -12,7 +13,13 @@ from memento.memory.slate import FLOOR
 
 def effect_of_memory(ledger: Ledger, namespace: str) -> list[Effect]:
     """What showing cases does to success in a namespace, by every estimate that its runs allow."""
-    return effects(logged_runs(ledger, namespace))
+    return effects(logged_runs(ledger, namespace), modelled(ledger, namespace))
+
+
+def modelled(ledger: Ledger, namespace: str) -> Modelled:
+    """What the model of advantage makes of the newest runs that showed cases, whatever policy chose them."""
+    state = Fold(ledger, namespace).at(ledger.last_number(namespace) + 1)
+    return state.posterior.added()
 
 
 def logged_runs(ledger: Ledger, namespace: str) -> Runs:
@@ -23,7 +30,7 @@ def logged_runs(ledger: Ledger, namespace: str) -> Runs:
         .where(retrievals.c.run_id == runs.c.run_id)
         .scalar_subquery()
     )
-    names = ("run_id", "arm", "empty_propensity", "expected", "without", "without_std")
+    names = ("run_id", "arm", "empty_propensity", "without")
     query = (
         select(*(runs.c[name] for name in names), sizes.label("size"))
         .where(runs.c.namespace == namespace, runs.c.learn, runs.c.policy != "none")
@@ -35,20 +42,12 @@ def logged_runs(ledger: Ledger, namespace: str) -> Runs:
         said = counting_rewards(connection, [row.run_id for row in rows])
     rows = [row for row in rows if row.run_id in said]
     modelled = bool(rows) and all(row.without is not None for row in rows)
-    foretold = modelled and all(row.expected is not None for row in rows)
-    showed = np.asarray([row.size > 0 for row in rows], bool)
-    errors = [row.without_std or 0.0 for row in rows if row.size > 0]
     return Runs(
         reward=np.asarray([said[row.run_id][0] for row in rows], np.float64),
         weight=np.asarray([said[row.run_id][1] for row in rows], np.float64),
-        showed=showed,
+        showed=np.asarray([row.size > 0 for row in rows], bool),
         chance=np.asarray([row.empty_propensity for row in rows], np.float64),
         floor=np.asarray([FLOOR for _ in rows], np.float64),
         floored=np.asarray([row.arm == "none" for row in rows], bool),
         baseline=np.asarray([row.without for row in rows], np.float64) if modelled else None,
-        advantage=(
-            np.asarray([row.expected - row.without for row in rows], np.float64) if foretold else None
-        ),
-        # What is not known of doing without is much the same from run to run: it does not average out.
-        advantage_error=(float(np.mean(errors)) if errors else 0.0) if foretold else None,
     )

@@ -29,7 +29,7 @@ def told(account: dict[str, Any]) -> str:
 
 def _account(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
     pairs = [(effect, cell) for cell in cells for effect in cell.effects if effect["name"] == name]
-    known = [(effect, truth_of(name, cell)) for effect, cell in pairs if effect["known"]]
+    known = [(effect, truth_of(effect, cell)) for effect, cell in pairs if effect["known"]]
     found: dict[str, Any] = {"name": name, "known": len(known), "seeds": len(pairs)}
     if known:
         found |= {key: fmean(effect[key] for effect, _ in known) for key in ("points", "low", "high")}
@@ -39,8 +39,10 @@ def _account(name: str, cells: Sequence[Cell]) -> dict[str, Any]:
     return found
 
 
-def truth_of(name: str, cell: Cell) -> float:
+def truth_of(effect: dict[str, Any], cell: Cell) -> float:
     """What memory did to expected success, in points, in the runs that the estimator speaks of."""
-    counts = {"floor": lambda run: not cell.floor[run], "model": lambda run: cell.shown[run] > 0}
-    spoken_of = [run for run in range(cell.taught) if counts.get(name, lambda _: True)(run)]
+    spoken_of = [run for run in range(cell.taught) if effect["name"] != "floor" or not cell.floor[run]]
+    if effect["name"] == "model":
+        with_cases = [run for run in spoken_of if cell.shown[run]]
+        spoken_of = with_cases[-round(effect["effective"]) :]
     return 100 * fmean([cell.success[run] - cell.without[run] for run in spoken_of] or [0.0])

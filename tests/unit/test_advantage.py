@@ -82,7 +82,7 @@ def slots_of(trials: Trials) -> list[NDArray[np.int64]]:
 
 
 def textbook_runs(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The regressors of the runs and the covariance of their rewards, with loops."""
+    """The regressors of the runs and the covariance of what g adds to their rewards, with loops."""
     count, times, slots = len(trials), company(trials, hyper), slots_of(trials)
     design = np.zeros((count, 32))
     gram = np.zeros((count, count))
@@ -97,6 +97,12 @@ def textbook_runs(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], ND
                 for b in slots[j]:
                     g = covariance_of_g(trials.slots, a, tasks[0], trials.slots, b, tasks[1], hyper)
                     gram[i, j] += times[i] * times[j] * trials.slot_shares[a] * trials.slot_shares[b] * g
+    return design, gram
+
+
+def textbook_gram(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The regressors of the runs and the covariance of their rewards."""
+    design, gram = textbook_runs(trials, hyper)
     return design, gram + design @ np.diag(PRIOR_VARIANCE) @ design.T + np.diag(NOISE / trials.weights)
 
 
@@ -105,7 +111,7 @@ def textbook(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Mean and covariance of f, and b(s), by the formulas for Gaussian processes, with loops."""
     times, slots = company(trials, HYPER), slots_of(trials)
-    design, gram = textbook_runs(trials, HYPER)
+    design, gram = textbook_gram(trials, HYPER)
     asked = len(cases.codes)
     along = np.zeros((asked, len(trials)))
     prior = np.zeros((asked, asked))
@@ -127,7 +133,7 @@ def textbook(
 
 def textbook_density(trials: Trials, hyper: Hyper) -> float:
     """The logarithm of the density of the rewards and of the hyperparameters, whole."""
-    design, gram = textbook_runs(trials, hyper)
+    design, gram = textbook_gram(trials, hyper)
     density = multivariate_normal.logpdf(trials.rewards, design @ PRIOR_MEAN, gram)
     density += norm.logpdf(np.log(hyper.variances), np.log(Hyper().variances), 1.5).sum()
     return float(density + norm.logpdf(hyper.rho, 0.1, 0.3))
@@ -145,6 +151,29 @@ def test_the_posterior_is_the_textbooks(seed: int, sizes: list[int]) -> None:
     assert belief.mean == pytest.approx(mean, abs=2e-4)
     assert belief.covariance == pytest.approx(covariance, abs=2e-4)
     assert belief.baseline == pytest.approx(baseline, abs=2e-4)
+
+
+@given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(0, 4), min_size=1, max_size=9))
+@settings(max_examples=25, deadline=None)
+def test_what_the_shown_cases_added_on_average_is_the_textbooks(seed: int, sizes: list[int]) -> None:
+    rng = np.random.default_rng(seed)
+    trials = some_trials(rng, some_cases(rng, 6), sizes)
+    found = Posterior(trials, HYPER).added()
+    weights = trials.weights * (trials.sizes > 0)
+    if not any(sizes):
+        assert found.effective == 0
+        return
+    weights /= weights.sum()
+    design, of_g = textbook_runs(trials, HYPER)
+    _, gram = textbook_gram(trials, HYPER)
+    linear = np.where(np.arange(32) < 25, 0.0, design)
+    effects = of_g + linear @ np.diag(PRIOR_VARIANCE) @ linear.T
+    along = effects @ np.linalg.inv(gram)
+    mean = linear @ PRIOR_MEAN + along @ (trials.rewards - design @ PRIOR_MEAN)
+    variance = weights @ (effects - along @ effects) @ weights
+    assert found.added == pytest.approx(weights @ mean, abs=2e-4)
+    assert found.std == pytest.approx(np.sqrt(variance), abs=1e-3)
+    assert found.effective == pytest.approx(weights.sum() ** 2 / (weights @ weights))
 
 
 @given(seed=st.integers(0, 10_000), sizes=st.lists(st.integers(0, 4), min_size=2, max_size=12))

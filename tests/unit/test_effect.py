@@ -14,6 +14,7 @@ from scipy.stats import t as student
 from memento.memory.effect import (
     LEAST,
     Effect,
+    Modelled,
     Runs,
     describe,
     doubly_robust_effect,
@@ -47,8 +48,6 @@ def simulated(rng: np.random.Generator, count: int, *, floor: float = FLOOR, wei
         floored=floored,
         weight=rng.uniform(0.2, 3.0, count) if weighted else None,
         baseline=np.clip(without + 0.2 * rng.standard_normal(count), 0, 1),
-        advantage=adds,
-        advantage_error=0.02,
     )
 
 
@@ -161,7 +160,7 @@ def test_the_intervals_cover_the_truth_where_a_comparison_of_means_is_wrong() ->
     for _ in range(400):
         runs = simulated(rng, 1200)
         naive.append(100 * float(runs.reward[runs.showed].mean() - runs.reward[~runs.showed].mean()))
-        for found in effects(replace(runs, advantage=None, advantage_error=None)):
+        for found in effects(runs):
             truth = TRUTH / (1 - FLOOR) if found.name == "floor" else TRUTH
             if found.known:
                 covered[found.name].append(found.low <= truth <= found.high)
@@ -192,7 +191,7 @@ def test_a_good_baseline_narrows_the_interval_and_a_bad_one_moves_nothing() -> N
 def test_the_order_of_runs_and_the_unit_of_weights_are_nothing(runs: Runs, seed: int) -> None:
     order = np.random.default_rng(seed).permutation(len(runs.reward))
     weight = runs.weight if runs.weight is not None else np.ones(len(order))
-    names = ("reward", "showed", "chance", "floor", "floored", "baseline", "advantage")
+    names = ("reward", "showed", "chance", "floor", "floored", "baseline")
     moved = replace(runs, **{name: getattr(runs, name)[order] for name in names}, weight=7 * weight[order])
     for one, other in zip(effects(runs), effects(moved), strict=True):
         numbers = (other.points, other.low, other.high, other.effective)
@@ -221,14 +220,17 @@ def any_runs(draw: st.DrawFn) -> Runs:
         floored=floored,
         weight=column(st.floats(1e-3, 1e3)),
         baseline=column(st.floats(-1, 2)),
-        advantage=column(st.floats(-1, 1)),
-        advantage_error=draw(st.floats(0, 1)),
     )
 
 
-@given(any_runs())
-def test_whatever_the_log_an_effect_is_a_number_in_its_interval_or_not_known(runs: Runs) -> None:
-    found = effects(runs)
+MODELLED = st.builds(Modelled, st.floats(-1, 1), st.floats(0, 1), st.floats(0, 600))
+
+
+@given(any_runs(), MODELLED)
+def test_whatever_the_log_an_effect_is_a_number_in_its_interval_or_not_known(
+    runs: Runs, modelled: Modelled
+) -> None:
+    found = effects(runs, modelled)
     assert [effect.name for effect in found] == ["floor", "SNIPS", "doubly robust", "model"]
     for effect in found:
         assert math.isfinite(effect.effective)
@@ -345,17 +347,13 @@ def test_a_floor_that_changed_with_the_tasks_does_not_pass_for_an_effect() -> No
 # -- the model, and what is said
 
 
-def test_the_model_speaks_of_the_runs_that_showed_cases() -> None:
-    runs = replace(
-        runs_of([0.0] * 30, [1.0] * 30),
-        advantage=np.r_[np.full(30, 9.0), np.full(15, 0.1), np.full(15, 0.2)],
-        advantage_error=0.05,
-    )
-    assert describe(model_effect(runs)) == (
+def test_the_model_speaks_of_the_newest_runs_that_showed_cases() -> None:
+    assert describe(model_effect(Modelled(0.15, 0.05, 30.0))) == (
         "model: where cases are shown, memory is worth +15.0 points of success "
-        "(95 % interval +5.2 to +24.8; 30 runs with cases)"
+        "(95 % interval +5.2 to +24.8; the newest 30 runs with cases)"
     )
-    assert not model_effect(replace(runs, advantage_error=0.2)).known
+    assert not model_effect(Modelled(0.15, 0.2, 30.0)).known
+    assert not model_effect(Modelled(0.15, 0.05, 19.0)).known
 
 
 def test_models_that_were_not_given_are_not_asked() -> None:
@@ -363,8 +361,6 @@ def test_models_that_were_not_given_are_not_asked() -> None:
     assert [effect.name for effect in effects(runs)] == ["floor", "SNIPS"]
     with pytest.raises(UsageError, match="baseline"):
         doubly_robust_effect(runs)
-    with pytest.raises(UsageError, match="advantage"):
-        model_effect(runs)
 
 
 def test_an_effect_is_one_line() -> None:
@@ -387,8 +383,6 @@ def test_an_effect_is_one_line() -> None:
         ({"floor": np.asarray([0.0, 0.0])}, "check `floor`"),
         ({"floor": np.asarray([0.03, 3.0])}, "from 0 to 1"),
         ({"weight": np.asarray([1.0, 0.0])}, "positive"),
-        ({"advantage": np.asarray([1.0, 0.0])}, "or neither"),
-        ({"advantage": np.asarray([1.0, 0.0]), "advantage_error": math.nan}, "standard error"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(change: dict[str, object], message: str) -> None:

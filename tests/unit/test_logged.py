@@ -73,4 +73,6 @@ def test_where_memory_helps_the_logs_say_so(quick_bank: CaseBank) -> None:
         assert found[name].known
         assert found[name].low < 28 < found[name].high  # of all runs, 70 % with cases that add 40 points
     assert not found["floor"].known
-    assert found["model"].points == pytest.approx(40)
+    model = found["model"]  # of the newest of the 280 with cases
+    assert model.known
+    assert model.low < 40 < model.high

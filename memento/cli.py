@@ -39,7 +39,11 @@ app.command()(doctor.doctor)
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command. Exit code 0: it did its work; 1: it could not; 2: wrong usage or configuration."""
-    sys.exit(_code(arguments))
+    code = _code(arguments)
+    # Of an interrupt that met an exec, as of a dataclass, CPython keeps a flag until the next exec. With it
+    # `python -m memento` would die of the interrupt in the end, whatever became of it.
+    exec("")  # noqa: S102
+    sys.exit(code)
 
 
 def _code(arguments: list[str] | None) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,6 +78,14 @@ def test_ctrl_c_ends_a_run_whose_model_never_answers(tmp_path: Path) -> None:
             process.send_signal(signal.SIGINT)
             _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "memento: stopped\n")
+
+
+def test_ctrl_c_while_a_dataclass_is_made_is_ctrl_c(tmp_path: Path) -> None:
+    interrupted = "cli.app = lambda **_: exec('raise KeyboardInterrupt')"
+    (tmp_path / "interrupted.py").write_text(f"from memento import cli\n{interrupted}\ncli.main([])")
+    command = [sys.executable, "-m", "interrupted"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (130, "memento: stopped\n")
 
 
 def test_a_run_shows_what_happens_and_how_to_tell_it_how_that_was(

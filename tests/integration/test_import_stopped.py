@@ -18,7 +18,7 @@ from tests.memory_tools import DIMENSIONS, memento, started
 if TYPE_CHECKING:
     from pathlib import Path
 
-CASES = 24 * BATCH
+CASES = 12 * BATCH
 
 
 def many_cases(file: Path) -> Path:

@@ -12,6 +12,7 @@ from bench.own_tools import measure
 from memento.demo.experiment import demonstration, run_demo
 from memento.demo.families import FAMILIES
 from memento.demo.report import summary
+from memento.memory import CaseBank
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -27,16 +28,16 @@ def memento(*arguments: str) -> dict[str, Any]:
 
 
 def test_with_tools_of_ones_own_memory_beats_no_memory_by_far(tmp_path: Path) -> None:
-    rates = measure(tasks=10, seed=1, home=tmp_path)
+    rates = measure(tasks=6, seed=1, home=tmp_path)
     assert rates["memory"] >= 0.6
     assert rates["memory"] - rates["no memory"] >= 0.4
 
 
 def test_a_task_solved_before_is_solved_again_in_a_new_process_with_that_case_shown(tmp_path: Path) -> None:
-    home, seeds = str(tmp_path / "home"), tmp_path / "seeds.jsonl"
+    home = str(tmp_path / "home")
     cases = [demonstration(family) for family in FAMILIES if family.kind in {"percentages", "units"}]
-    seeds.write_text("".join(json.dumps(case.to_dict()) + "\n" for case in cases))
-    assert memento("cases", "import", str(seeds), "--home", home)["added"] == len(cases)
+    with CaseBank(home) as bank:
+        bank.add_many(cases)
     task = ("What is 17% of 2340?", "--reference", "397.8", "--planner", "local", "--executor", "local")
     first = memento("run", *task, "--home", home)
     second = memento("run", *task, "--home", home)
@@ -44,7 +45,8 @@ def test_a_task_solved_before_is_solved_again_in_a_new_process_with_that_case_sh
     assert second["solved"]
     assert first["case_id"] in [shown["case_id"] for shown in second["retrieved"]]
     assert second["case_id"] == first["case_id"]
-    assert memento("cases", "stats", "--home", home)["total"] == len(cases) + 1
+    with CaseBank(home, read_only=True) as bank:
+        assert bank.count() == len(cases) + 1
 
 
 def test_the_demo_reports_every_arm_over_the_same_tasks_and_draws_the_curve(tmp_path: Path) -> None:

@@ -386,8 +386,22 @@ def _serve_command(home: Path, *arguments: str) -> Iterator[tuple["subprocess.Po
         process.communicate()
 
 
-@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-def test_beside_a_running_server(stub: OpenAIStub, tmp_path: Path, ending: signal.Signals) -> None:
+@pytest.mark.usefixtures("stub")
+def test_a_server_that_is_told_to_end_says_so(tmp_path: Path) -> None:
+    with _serve_command(tmp_path / "home") as (process, url):
+        assert httpx.get(f"{url}/memento/output_schema").status_code == 200
+        assert _ended(process, signal.SIGTERM) == "stopped\n"
+
+
+def _ended(process: "subprocess.Popen[str]", ending: signal.Signals) -> str:
+    """What the server says on its way out."""
+    process.send_signal(ending)
+    _, rest = process.communicate(timeout=30)
+    assert process.returncode in {0, 130}
+    return rest
+
+
+def test_beside_a_running_server(stub: OpenAIStub, tmp_path: Path) -> None:
     home = tmp_path / "home"
     with _serve_command(home) as (process, url):
         out = post(url, {"input": {"task": "What is 2 + 3?"}}).json()["output"]
@@ -412,10 +426,7 @@ def test_beside_a_running_server(stub: OpenAIStub, tmp_path: Path, ending: signa
         assert "cannot listen" in taken.stderr
         assert not (tmp_path / "other").exists()
 
-        process.send_signal(ending)
-        _, rest = process.communicate(timeout=30)
-        assert process.returncode in {0, 130}
-        assert rest == "stopped\n"
+        assert _ended(process, signal.SIGINT) == "stopped\n"
     with CaseBank(home) as bank, Ledger(bank.home) as ledger:
         case = bank.get(out["case_id"])
         assert case is not None

@@ -21,6 +21,7 @@ help:
 	@echo "make format  ruff's formatter             make bench   overhead of the graph"
 	@echo "make dev     LangGraph Studio's server    make lock    resolve the ranges anew"
 	@echo "make bench-bank  the case bank at 1,000 to 100,000 cases    make crash-test  250 kills"
+	@echo "ARGS hands options to the last two: make bench-bank ARGS=--million"
 
 install: $(STAMP)
 
@@ -52,10 +53,10 @@ bench: install
 	$(BIN)/python bench/graph_overhead.py
 
 bench-bank: install
-	$(BIN)/python bench/bank.py
+	$(BIN)/python bench/bank.py $(ARGS)
 
 crash-test: install
-	$(BIN)/python bench/crash.py
+	$(BIN)/python bench/crash.py $(ARGS)
 
 dev: install
 	$(BIN)/langgraph dev --no-browser

@@ -50,7 +50,7 @@ from memento.memory.advantage_terms import (
     same_places,
     task_kernel,
 )
-from memento.memory.effect import Modelled
+from memento.memory.effect import Modelled, effective_number
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ class Posterior:
         along = gram(Terms(trials), design, sure, self.hyper) @ mean_of
         variance = float(mean_of @ along - along @ (self._inverse @ along))
         mean = float(mean_of @ (design @ PRIOR_MEAN) + along @ self._alpha)
-        return Modelled(mean, float(np.sqrt(max(variance, 0.0))), 1.0 / float(mean_of @ mean_of))
+        return Modelled(mean, float(np.sqrt(max(variance, 0.0))), effective_number(weights))
 
     def _settle(self) -> None:
         surplus = self.trials.rewards - self._design @ PRIOR_MEAN

@@ -156,14 +156,14 @@ def floor_effect(runs: Runs) -> Effect:
     on, off = drawn & runs.floored, drawn & ~runs.floored
     weight = _weights(runs)
     without, others = weight[on] / runs.floor[on], weight[off] / (1.0 - runs.floor[off])
-    size = _effective(without)
-    few = min(size, _effective(others))
+    size = effective_number(without)
+    few = min(size, effective_number(others))
     if few < LEAST:
         return Effect(name="floor", effective=size, why=_too_few(few, "on one side of the floor"))
     if _same(runs.reward[drawn]):
         return Effect(name="floor", effective=size, why=_ALIKE)
     a, b = _mean(runs.reward[off], others), _mean(runs.reward[on], without)
-    (a_low, a_high), (b_low, b_high) = _wilson(a, _effective(others)), _wilson(b, size)
+    (a_low, a_high), (b_low, b_high) = _wilson(a, effective_number(others)), _wilson(b, size)
     low = a - b - np.hypot(a - a_low, b_high - b)
     high = a - b + np.hypot(a_high - a, b - b_low)
     return _effect("floor", a - b, (low, high), size)
@@ -176,7 +176,7 @@ def snips_effect(runs: Runs) -> Effect:
     of 1[empty]/P, the linear part of both terms together (Owen 2013, "Monte Carlo theory", section 9.2).
     """
     weight, inverse = _weights(runs), _inverse(runs)
-    size = _effective(inverse)
+    size = effective_number(inverse)
     why = _too_little(runs)
     if why:
         return Effect(name="SNIPS", effective=size, why=why)
@@ -197,7 +197,7 @@ def doubly_robust_effect(runs: Runs) -> Effect:
     if runs.baseline is None:
         raise UsageError("a doubly robust estimate needs `baseline`: give the reward expected without cases")
     weight = _weights(runs)
-    size = _effective(_inverse(runs))
+    size = effective_number(_inverse(runs))
     why = _too_little(runs)
     if why:
         return Effect(name="doubly robust", effective=size, why=why)
@@ -238,7 +238,7 @@ def _too_little(runs: Runs) -> str:
     """
     if not runs.showed.any():
         return "no cases were shown"
-    few = _effective(_odds(runs))
+    few = effective_number(_odds(runs))
     if few < LEAST:
         return _too_few(few, "without cases where cases were likely")
     return _ALIKE_WITHOUT if _same(runs.reward[~runs.showed]) else ""
@@ -250,7 +250,7 @@ def _too_few(size: float, where: str) -> str:
 
 def _interval(value: float, influence: Floats, runs: Runs) -> tuple[float, float]:
     """`value` ± Student's t times the root of the summed squares: the runs that matter may be few."""
-    size = _effective(_odds(runs))
+    size = effective_number(_odds(runs))
     half = _student(size - 1.0) * float(np.sqrt(influence @ influence * size / (size - 1.0)))
     return value - half, value + half
 
@@ -288,7 +288,7 @@ def _odds(runs: Runs) -> Floats:
     return np.asarray(_inverse(runs) * (1.0 - runs.chance))
 
 
-def _effective(weights: Floats) -> float:
+def effective_number(weights: Floats) -> float:
     """(Σ w)² / Σ w² (Kish 1965): how many equal runs say as much."""
     squares = float(weights @ weights)
     return float(weights.sum()) ** 2 / squares if squares > 0 else 0.0

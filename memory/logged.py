@@ -41,7 +41,7 @@ def logged_runs(ledger: Ledger, namespace: str) -> Runs:
         rows = connection.execute(query).all()
         said = counting_rewards(connection, [row.run_id for row in rows])
     rows = [row for row in rows if row.run_id in said]
-    modelled = bool(rows) and all(row.without is not None for row in rows)
+    foretold = bool(rows) and all(row.without is not None for row in rows)
     return Runs(
         reward=np.asarray([said[row.run_id][0] for row in rows], np.float64),
         weight=np.asarray([said[row.run_id][1] for row in rows], np.float64),
@@ -49,5 +49,5 @@ def logged_runs(ledger: Ledger, namespace: str) -> Runs:
         chance=np.asarray([row.empty_propensity for row in rows], np.float64),
         floor=np.asarray([FLOOR for _ in rows], np.float64),
         floored=np.asarray([row.arm == "none" for row in rows], bool),
-        baseline=np.asarray([row.without for row in rows], np.float64) if modelled else None,
+        baseline=np.asarray([row.without for row in rows], np.float64) if foretold else None,
     )

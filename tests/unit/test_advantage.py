@@ -100,10 +100,11 @@ def textbook_runs(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], ND
     return design, gram
 
 
-def textbook_gram(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The regressors of the runs and the covariance of their rewards."""
-    design, gram = textbook_runs(trials, hyper)
-    return design, gram + design @ np.diag(PRIOR_VARIANCE) @ design.T + np.diag(NOISE / trials.weights)
+def textbook_gram(
+    trials: Trials, design: NDArray[np.float64], of_g: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The covariance of the rewards."""
+    return of_g + design @ np.diag(PRIOR_VARIANCE) @ design.T + np.diag(NOISE / trials.weights)
 
 
 def textbook(
@@ -111,7 +112,8 @@ def textbook(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Mean and covariance of f, and b(s), by the formulas for Gaussian processes, with loops."""
     times, slots = company(trials, HYPER), slots_of(trials)
-    design, gram = textbook_gram(trials, HYPER)
+    design, of_g = textbook_runs(trials, HYPER)
+    gram = textbook_gram(trials, design, of_g)
     asked = len(cases.codes)
     along = np.zeros((asked, len(trials)))
     prior = np.zeros((asked, asked))
@@ -133,7 +135,8 @@ def textbook(
 
 def textbook_density(trials: Trials, hyper: Hyper) -> float:
     """The logarithm of the density of the rewards and of the hyperparameters, whole."""
-    design, gram = textbook_gram(trials, hyper)
+    design, of_g = textbook_runs(trials, hyper)
+    gram = textbook_gram(trials, design, of_g)
     density = multivariate_normal.logpdf(trials.rewards, design @ PRIOR_MEAN, gram)
     density += norm.logpdf(np.log(hyper.variances), np.log(Hyper().variances), 1.5).sum()
     return float(density + norm.logpdf(hyper.rho, 0.1, 0.3))
@@ -165,7 +168,7 @@ def test_what_the_shown_cases_added_on_average_is_the_textbooks(seed: int, sizes
         return
     weights /= weights.sum()
     design, of_g = textbook_runs(trials, HYPER)
-    _, gram = textbook_gram(trials, HYPER)
+    gram = textbook_gram(trials, design, of_g)
     linear = np.where(np.arange(32) < 25, 0.0, design)
     effects = of_g + linear @ np.diag(PRIOR_VARIANCE) @ linear.T
     along = effects @ np.linalg.inv(gram)

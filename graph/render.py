@@ -13,7 +13,7 @@ from langchain_core.messages.tool import tool_call
 
 from memento.graph.text import identifier
 from memento.memory import Case, Step, ToolCall
-from memento.memory.case import is_untrusted
+from memento.memory.trajectory import is_untrusted
 
 _LONG = 1500
 _WARNINGS = 3

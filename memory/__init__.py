@@ -4,13 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from memento.memory.case import Case, Outcome, Status, Step, ToolCall
+    from memento.memory.case import Case, Outcome, Status
     from memento.memory.case_bank import Candidate, CaseBank
     from memento.memory.home import Home
     from memento.memory.ledger import Ledger, Reward, RunRecord
     from memento.memory.policy import Policy, build_policy
     from memento.memory.selection import Selection
     from memento.memory.shown import Shown
+    from memento.memory.trajectory import Step, ToolCall
 
 _HOMES = {
     "Candidate": "memento.memory.case_bank",
@@ -18,8 +19,8 @@ _HOMES = {
     "Case": "memento.memory.case",
     "Outcome": "memento.memory.case",
     "Status": "memento.memory.case",
-    "Step": "memento.memory.case",
-    "ToolCall": "memento.memory.case",
+    "Step": "memento.memory.trajectory",
+    "ToolCall": "memento.memory.trajectory",
     "Home": "memento.memory.home",
     "Ledger": "memento.memory.ledger",
     "Reward": "memento.memory.ledger",

@@ -17,10 +17,11 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
              place    k(s,s') 1[c = c']             one case helps on alike tasks
 
 with k(s,s') = (exp(z(s)·z(s')/.7) − 1)/(exp(1/.7) − 1), which says nothing of tasks that share nothing, and
-k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of memory/components.py, and k(c,c') = 0 where
-two cases did different things. The variances are those of the greatest posterior density by marginal
-likelihood, and ρ, what a further case adds or dilutes, is its posterior mean (Rasmussen and Williams 2006,
-eq. 2.30 and section 5.4); all else is exact (eq. 2.25 and 2.26).
+k(c,c') = exp((z(c)·z(c') − 1)/.12), z the whitened directions of memory/components.py, halved where two cases
+called the same tools in different forms (memory/form.py), and 0 where they called other tools. The variances
+are those of the greatest posterior density by marginal likelihood and ρ, what a further case adds or dilutes,
+is its posterior mean (Rasmussen and Williams 2006, eq. 2.30 and section 5.4); all else is exact (eq. 2.25 and
+2.26).
 """
 
 from dataclasses import dataclass, replace

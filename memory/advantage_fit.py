@@ -37,7 +37,7 @@ def fitted(trials: Trials) -> Hyper:
             for power in (factor, 1.0 / factor):
                 best = _climb(terms, trials, best, place, power)
         hyper = best[1]
-    followed = sharpness(trials.slot_runs, trials.slots.did, trials.slots.features[:, 1], trials.slot_shares)
+    followed = sharpness(trials.slot_runs, trials.slots.form, trials.slots.features[:, 1], trials.slot_shares)
     return replace(_with_rho(terms, trials, hyper), sharpness=followed)
 
 

@@ -11,7 +11,8 @@ from memento.memory.advantage_terms import TASK_PARTS, Cases, Hyper, same_places
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
 from memento.memory.fold import Fold, State
-from memento.memory.ledger import Ledger, hash_of_tools
+from memento.memory.form import hash_of_tools
+from memento.memory.ledger import Ledger
 from memento.memory.outcomes import Outcomes
 from memento.memory.q_function import QValues
 from memento.memory.runs import code
@@ -23,11 +24,13 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Believed:
-    """What is believed of some candidates on one task: φ, shape (candidates, 6), and what each did."""
+    """What is believed of some candidates on one task: φ, shape (candidates, 6), and the form of what each
+    did, 0 where that is not known.
+    """
 
     belief: Belief
     features: Floats
-    did: NDArray[np.int64]
+    form: NDArray[np.int64]
     values: QValues
 
 
@@ -58,15 +61,16 @@ class Before:
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
         phi = features(similarities - usual, match, doubts, codes, self.state.marks)
         did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
+        form = np.asarray([code(candidate.form) for candidate in candidates], np.int64)
         posterior = self.state.posterior
-        belief = posterior.belief(self.direction, self.parts, Cases(codes, did, looks, phi))
+        belief = posterior.belief(self.direction, self.parts, Cases(codes, did, form, looks, phi))
         shown, which = same_places(posterior.trials.slots.codes, codes)
         shares = posterior.trials.slot_shares[shown]
         counts = np.bincount(which, weights=shares, minlength=len(codes))
         return Believed(
             belief,
             phi,
-            did,
+            form,
             QValues(
                 q=belief.baseline + belief.mean,
                 std=np.sqrt(belief.variance),

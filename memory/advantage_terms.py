@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from memento.memory.following import USUAL_SHARPNESS
+from memento.memory.form import in_common_of
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
@@ -42,12 +43,14 @@ class Hyper:
 
 @dataclass(frozen=True)
 class Cases:
-    """Cases as the model sees them. `codes` tells one from another and `did` what they did, shape (cases,);
-    `directions` has shape (cases, 48), `features` (cases, 6): φ for the task in question.
+    """Cases as the model sees them. `codes` tells one from another, `did` which tools they called and `form`
+    how (0 where they called none), shape (cases,); `directions` has shape (cases, 48), `features` (cases, 6):
+    φ for the task in question.
     """
 
     codes: Codes
     did: Codes
+    form: Codes
     directions: Singles
     features: Floats
 
@@ -161,7 +164,9 @@ def case_kernel(cases: Cases, others: Cases) -> Singles:
     alike -= np.float32(1.0)
     alike /= np.float32(_CASE_WIDTH)
     np.exp(alike, out=alike)
-    alike *= cases.did[:, None] == others.did
+    same_tools = cases.did[:, None] == others.did
+    same_form = cases.form[:, None] == others.form
+    alike *= in_common_of(same_tools, same_form)
     return alike
 
 

@@ -29,8 +29,8 @@ and now and then others, to learn from.
    more is learned, and what several add up to only so. Where cases tell what they did it is one learned slate
    in twenty, for ever.
 
-A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that called the same
-tools as one in it are preferred, the more the closer their tasks.
+A slate is drawn case by case: near-duplicates of what is in it are closed, and cases that did the same
+as one in it are preferred, the more the closer their tasks.
 """
 
 from collections.abc import Sequence

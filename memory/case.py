@@ -6,37 +6,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime
 from numbers import Real
-from typing import Any, Literal, NotRequired, Self, get_args
-
-from typing_extensions import TypedDict
+from typing import Any, Literal, Self, get_args
 
 from memento.memory.errors import UsageError
+from memento.memory.form import form_of
+from memento.memory.trajectory import Step, is_untrusted, step_from, tool_sequence
 
 Outcome = Literal["success", "failure", "unknown"]
 Status = Literal["active", "quarantined", "retired"]
 
 SUCCESS_AT = 0.5
 """A reward from here on counts as a success."""
-
-
-class ToolCall(TypedDict):
-    """One call of a tool: `error` says what went wrong, None when nothing did. `untrusted` stands there, and
-    is true, where what came back may have been written by anybody.
-    """
-
-    name: str
-    args: dict[str, Any]
-    result: str
-    error: str | None
-    untrusted: NotRequired[bool]
-
-
-class Step(TypedDict):
-    """One subtask as it was carried out."""
-
-    subtask: str
-    tool_calls: list[ToolCall]
-    result: str
 
 
 def outcome_of(reward: float | None) -> Outcome:
@@ -74,16 +54,6 @@ def checked_reward(reward: float | None) -> float | None:
     if isinstance(reward, bool) or not isinstance(reward, Real) or not 0 <= reward <= 1:
         raise UsageError(f"a reward is a number from 0 to 1, not {reward!r}")
     return float(reward)
-
-
-def tool_sequence(trajectory: Sequence[Step]) -> list[str]:
-    """The names of the tools that a trajectory called without an error, in order."""
-    return [call["name"] for step in trajectory for call in step["tool_calls"] if not call["error"]]
-
-
-def is_untrusted(trajectory: Sequence[Step]) -> bool:
-    """Whether anything in a trajectory may have been written by anybody."""
-    return any(call.get("untrusted", False) for step in trajectory for call in step["tool_calls"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,34 +187,10 @@ class Case:
         """The tools that it called without an error, in order."""
         return tool_sequence(self.trajectory)
 
-
-def step_from(row: Any) -> Step:
-    """A step from a JSON-like row, with what is missing left empty.
-
-    Raises:
-        UsageError: the row is no object, or a tool call in it has no name.
-    """
-    if not isinstance(row, dict):
-        raise UsageError("a trajectory is a list of objects with subtask, tool_calls and result")
-    rows = row.get("tool_calls") or []
-    if not isinstance(rows, list | tuple):
-        raise UsageError("a trajectory's tool_calls are a list")
-    calls = []
-    for call in rows:
-        if not isinstance(call, dict) or not call.get("name"):
-            raise UsageError("a tool call in a trajectory needs a name")
-        args = call.get("args") or {}
-        kept = ToolCall(
-            name=str(call["name"]),
-            args=args if isinstance(args, dict) else {"input": args},
-            result=str(call.get("result") or ""),
-            error=str(call["error"]) if call.get("error") else None,
-        )
-        calls.append({**kept, "untrusted": True} if call.get("untrusted") is True else kept)
-    result = row.get("result")
-    if result is None:
-        result = calls[-1]["result"] if calls else ""
-    return Step(subtask=str(row.get("subtask") or ""), tool_calls=calls, result=str(result))
+    @property
+    def form(self) -> str:
+        """How it called them: memory/form.py."""
+        return form_of(self.task, self.trajectory)
 
 
 def _is_list_of_text(value: Any) -> bool:

@@ -44,6 +44,7 @@ class Candidate(NamedTuple):
     vector: Vector
     outcome: Outcome
     tools: tuple[str, ...]
+    form: str = ""
     probation: bool = False
 
     @property
@@ -256,7 +257,7 @@ class CaseBank(Curation):
             return []
         vectors = unit(journal.vectors_of([look for _, look in found]))
         return [
-            Candidate(case_id, cosine, own, look.outcome, look.tools, look.probation)
+            Candidate(case_id, cosine, own, look.outcome, look.tools, look.form, look.probation)
             for (case_id, look), own, cosine in zip(
                 found, vectors, cosines(vectors, task).tolist(), strict=True
             )

@@ -2,10 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 
+from memento.memory.case import Case
+from memento.memory.form import form_of
+from memento.memory.trajectory import Step, tool_sequence
 
-def followed(case_tools: Sequence[str], run_tools: Sequence[str]) -> bool:
-    """Whether a run did what a case did: the same tools in the same order, and at least one."""
-    return bool(case_tools) and list(case_tools) == list(run_tools)
+
+def followed(cases: Sequence[Case], task: str, trajectory: Sequence[Step]) -> dict[str, bool | None]:
+    """Whether a run did what each case did: called its tools in its form or, where none of the cases has the
+    run's form, called the same tools; None where the run or the case called none.
+    """
+    tools, form = tool_sequence(trajectory), form_of(task, trajectory)
+    by_form = any(case.form == form for case in cases)
+
+    def same(case: Case) -> bool:
+        return case.form == form if by_form else case.tools == tools
+
+    return {case.id: same(case) if tools and case.tools else None for case in cases}
 
 
 def shares(used: Mapping[str, bool | None]) -> dict[str, float]:

@@ -1,7 +1,8 @@
 """Which of the shown cases a planner is expected to follow.
 
-Cases that did the same make one pattern, and a run follows one pattern or none: the likelier, the closer the
-pattern's nearest task is to its own (as a cue calls up what is most like it; Shepard 1957, Luce 1959),
+Cases that did the same (memory/form.py) make one pattern, and a run follows one pattern or none: the
+likelier, the closer the pattern's nearest task is to its own (as a cue calls up what is most like it;
+Shepard 1957, Luce 1959),
 
     P(pattern g | slate) = exp(β·max_{c in g} cos(s,c)) / Σ_g' exp(β·max_{c in g'} cos(s,c))
 

@@ -24,6 +24,7 @@ from sqlalchemy.dialects.sqlite import insert
 from memento.memory.case import Case, Outcome, Status, content_id, doubt_of
 from memento.memory.database import among, as_text, quick_rows
 from memento.memory.errors import UsageError
+from memento.memory.form import hash_of, hash_of_tools
 from memento.memory.redact import redact
 from memento.memory.schema import cases, facts, runs
 
@@ -48,7 +49,17 @@ class Looks(NamedTuple):
     vector: bytes
     outcome: Outcome
     tools: tuple[str, ...]
+    form: str
     probation: bool
+
+
+class Marks(NamedTuple):
+    """What a model learns a case by: `did` and `form` are hashes of the tools that it called and of how."""
+
+    vector: Vector
+    did: str
+    form: str
+    doubt: float
 
 
 def add_case(connection: Connection, case: Case, vector: Vector, *, merge_repetitions: bool) -> str:
@@ -145,6 +156,7 @@ def _columns_of(case: Case) -> dict[str, Any]:
         "signature": content_id(case.task, case.tools),
         "outcome": case.outcome,
         "tools": case.tools,
+        "form": hash_of(case.form),
     }
 
 
@@ -202,8 +214,8 @@ def read_looks(connection: Connection, namespace: str, ids: Sequence[str]) -> di
     """What a choice needs of those of the ids that are there."""
     asked = {"namespace": namespace, "ids": json.dumps(ids)}
     return {
-        case_id: Looks(status, vector, outcome, _tools(tools), bool(new))
-        for case_id, status, vector, outcome, new, tools in quick_rows(connection, _LOOKS, asked)
+        case_id: Looks(status, vector, outcome, _tools(tools), form or "", bool(new))
+        for case_id, status, vector, outcome, new, tools, form in quick_rows(connection, _LOOKS, asked)
     }
 
 
@@ -230,18 +242,17 @@ def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) ->
     return {row.id: row.outcome for row in connection.execute(query.where(among(cases.c.id, ids)))}
 
 
-def read_marks(
-    connection: Connection, namespace: str, ids: Sequence[str]
-) -> dict[str, tuple[Vector, tuple[str, ...], float]]:
-    """Vector, tools and doubt of those of the cases that are there: what a model learns them by."""
+def read_marks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Marks]:
+    """Those of the cases that are there."""
     rows = connection.execute(_MARKS, {"namespace": namespace, "ids": ids}).all()
     return {
-        case_id: (
+        case_id: Marks(
             np.frombuffer(vector, dtype=np.float32),
-            tuple(tools),
+            hash_of_tools(tuple(tools)),
+            form or "",
             doubt_of(outcome, probation=bool(probation)),
         )
-        for case_id, vector, tools, outcome, probation in rows
+        for case_id, vector, tools, form, outcome, probation in rows
     }
 
 
@@ -354,9 +365,9 @@ _DIMENSIONS = select(facts.c.value).where(facts.c.name == "dimensions")
 _THESE = _live(bindparam("namespace")).where(among(cases.c.id, "ids"))
 _LOOKS = as_text(
     _THESE.with_only_columns(
-        *(cases.c[name] for name in ("id", "status", "vector", "outcome", "probation", "tools"))
+        *(cases.c[name] for name in ("id", "status", "vector", "outcome", "probation", "tools", "form"))
     )
 )
 _MARKS = _THESE.with_only_columns(
-    cases.c.id, cases.c.vector, cases.c.tools, cases.c.outcome, cases.c.probation
+    cases.c.id, cases.c.vector, cases.c.tools, cases.c.form, cases.c.outcome, cases.c.probation
 )

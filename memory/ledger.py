@@ -2,10 +2,8 @@
 everything that is learned is a function of it.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from functools import lru_cache
 from numbers import Real
 from pathlib import Path
 from typing import Any, Self
@@ -304,28 +302,18 @@ def _slot_rows(connection: Connection, run: RunRecord) -> list[dict[str, Any]]:
     marks |= read_marks(connection, run.namespace, ids)
     rows = []
     for slot in run.shown:
-        vector, tools, doubt = marks.get(slot.case_id, (None, (), None))
-        looks = (
-            None
-            if vector is None
-            else directions(components(unit(vector)[None, :]))[0].astype(np.float16).tobytes()
-        )
-        rows.append(
-            {
-                "run_id": run.run_id,
-                **slot,
-                "direction": looks,
-                "did": hash_of_tools(tools),
-                "doubt": doubt,
+        case = marks.get(slot.case_id)
+        looks: dict[str, Any] = {"direction": None, "did": "", "form": "", "doubt": None}
+        if case is not None:
+            direction = directions(components(unit(case.vector)[None, :]))[0].astype(np.float16)
+            looks = {
+                "direction": direction.tobytes(),
+                "did": case.did,
+                "form": case.form,
+                "doubt": case.doubt,
             }
-        )
+        rows.append({"run_id": run.run_id, **slot, **looks})
     return rows
-
-
-@lru_cache(maxsize=10_000)
-def hash_of_tools(tools: tuple[str, ...]) -> str:
-    """The same for cases that called the same tools in the same order; empty for those that called none."""
-    return hashlib.blake2b("\x1f".join(tools).encode(), digest_size=8).hexdigest() if tools else ""
 
 
 def _already_said(connection: Connection, run_id: str, reward: Reward) -> bool:

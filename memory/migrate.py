@@ -3,12 +3,14 @@
 import sqlite3
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, bindparam, inspect, select, text, update
 from sqlalchemy.exc import DatabaseError
 
+from memento.memory.case import Case
 from memento.memory.database import copy_database, what_happened
 from memento.memory.errors import MementoError, UsageError
-from memento.memory.schema import SCHEMA_VERSION, metadata
+from memento.memory.form import hash_of
+from memento.memory.schema import SCHEMA_VERSION, cases, metadata, retrievals
 
 _DROPPED_INDEXES = ("cases_by_status", "cases_behind")
 """Of older versions: they would still be kept up to date, and mislead SQLite."""
@@ -100,9 +102,24 @@ def _add_what_is_missing(connection: Connection) -> None:
                 connection.exec_driver_sql(f'ALTER TABLE {table.name} ADD COLUMN "{column.name}" {kind}')
         for index in table.indexes:
             index.create(connection, checkfirst=True)
+    _fill_in_forms(connection)
     connection.execute(
         text("INSERT OR REPLACE INTO facts VALUES ('schema', :version)"), {"version": str(SCHEMA_VERSION)}
     )
+
+
+def _fill_in_forms(connection: Connection) -> None:
+    """The form of what cases did, which older versions did not note, there and where they were shown."""
+    unknown = select(cases.c.namespace, cases.c.id).where(cases.c.form.is_(None))
+    this = (cases.c.namespace == bindparam("of"), cases.c.id == bindparam("case"))
+    told, body = update(cases).where(*this), select(cases.c.body).where(*this)
+    shown = update(retrievals).where(retrievals.c.case_id == bindparam("case"))
+    for namespace, case_id in connection.execute(unknown).all():
+        key = {"of": namespace, "case": case_id}
+        found = connection.execute(body, key).scalar_one()
+        form = hash_of(Case.from_dict(found).form) if found else ""
+        connection.execute(told.values(form=form), key)
+        connection.execute(shown.values(form=form), {"case": case_id})
 
 
 def _columns(connection: Connection, table: str) -> set[str]:

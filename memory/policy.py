@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from memento.memory import auto, soft
 from memento.memory.advantage_q import AdvantageQ, Before
-from memento.memory.case import Step
 from memento.memory.case_bank import Candidate, CaseBank
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
@@ -23,6 +22,7 @@ from memento.memory.q_function import QFunction, QValues, SimilarityQ
 from memento.memory.selection import Selection, run_record
 from memento.memory.slate import CANDIDATES, usual_cosine
 from memento.memory.slates import slates_of
+from memento.memory.trajectory import Step
 
 Vector = NDArray[np.float32]
 PolicyName = Literal["auto", "none", "similarity", "kernel", "neural"]

@@ -176,7 +176,7 @@ def _empty(connection: Connection, namespace: str, case_id: str) -> None:
     """Leave nothing of the row that says that Chroma must let go of the case, but its id."""
     this = update(cases).where(cases.c.namespace == namespace, cases.c.id == case_id)
     of_its_size = func.zeroblob(func.length(cases.c.vector))
-    connection.execute(this.values(vector=of_its_size, tools=[], source_run=None))
+    connection.execute(this.values(vector=of_its_size, tools=[], form="", source_run=None))
 
 
 def _remove_from_children(connection: Connection, namespace: str, case_id: str) -> None:

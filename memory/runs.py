@@ -31,6 +31,7 @@ class Slot:
     used: bool | None
     direction: bytes | None
     did: str
+    form: str | None
     doubt: float | None
 
 
@@ -126,7 +127,7 @@ _RUN_COLUMNS = (
     "usual_cosine",
     "use_is",
 )
-_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "doubt")
+_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "form", "doubt")
 _CANDIDATES = type_coerce(runs.c.candidates, String).label("candidates")
 _RUNS = select(*(runs.c[name] for name in _RUN_COLUMNS), _CANDIDATES).where(
     runs.c.namespace == bindparam("namespace"), runs.c.learn

@@ -14,7 +14,7 @@ from sqlalchemy import (
     Text,
 )
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """One more with every change to the tables that follow."""
 
 metadata = MetaData()
@@ -81,6 +81,7 @@ retrievals = Table(
     Column("used", Boolean),  # NULL: not known
     Column("direction", LargeBinary),  # of the case's vector, float16: memory/components.py
     Column("did", String),  # a hash of the tools that the case called, in order; empty where none
+    Column("form", String),  # and of how it called them: memory/form.py
     Column("doubt", Float),  # how far the case was from being worth showing, when it was shown
     Index("retrievals_by_case", "case_id"),
 )
@@ -108,6 +109,7 @@ cases = Table(
     Column("signature", String, nullable=False),  # task and sequence of tools: what a repetition repeats
     Column("outcome", String, nullable=False),
     Column("tools", JSON, nullable=False),  # those that it called, in order
+    Column("form", String),  # a hash of how it called them: memory/form.py; empty where it called none
     Column("source_run", String, index=True),
     Column("order", Integer, nullable=False),
     Column("in_bank", Boolean, nullable=False),  # whether Chroma has this version of it

@@ -13,6 +13,7 @@ from memento.memory.advantage_q import Believed
 from memento.memory.advantage_terms import Hyper
 from memento.memory.case_bank import Candidate
 from memento.memory.following import shares_by_size
+from memento.memory.form import in_common_of
 from memento.memory.slate import AGREEMENT, NEAR_DUPLICATE
 
 Floats = NDArray[np.float64]
@@ -55,14 +56,14 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Slates:
-    """What is open to a choice: the model's belief of the candidates and its φ, what each did (0 where that
-    is not known), how much each would add beside each other, shape (candidates, candidates), which are
-    near-duplicates of which, and how many of the first are the nearest ones.
+    """What is open to a choice: the model's belief of the candidates and its φ, the form of what each did (0
+    where that is not known), how much each would add beside each other, shape (candidates, candidates), which
+    are near-duplicates of which, and how many of the first are the nearest ones.
     """
 
     belief: Belief
     features: Floats
-    did: Places
+    form: Places
     agreement: Floats
     duplicates: NDArray[np.bool_]
     nearest: int
@@ -72,7 +73,7 @@ class Slates:
     @property
     def told(self) -> bool:
         """Whether any candidate tells what it did."""
-        return bool(self.did.any())
+        return bool(self.form.any())
 
     def pick(self, scores: Floats) -> Places:
         """Those of the slates of the greatest scores, which have shape (draws, candidates); shape
@@ -109,9 +110,9 @@ class Slates:
     def with_shares(self, picked: Places) -> Drawn:
         """These slates, with what share of the credit each case is expected to get."""
         there, held = picked >= 0, np.maximum(picked, 0)
-        further = np.maximum(np.cumsum((self.did[held] != 0) & there, axis=1) - 1.0, 0.0)
+        further = np.maximum(np.cumsum((self.form[held] != 0) & there, axis=1) - 1.0, 0.0)
         if self.told:
-            shares = shares_by_size(self.did[held], self.features[held, 1], self.hyper.sharpness)
+            shares = shares_by_size(self.form[held], self.features[held, 1], self.hyper.sharpness)
         else:
             sizes = np.arange(1, self.k + 1)
             alike = np.tri(self.k) / sizes[:, None]
@@ -155,20 +156,27 @@ def slates_of(
     """What is open among the candidates, of which the first `nearest` are the nearest, in that order."""
     vectors = np.stack([candidate.vector for candidate in candidates])
     cosines = (vectors @ vectors.T).astype(np.float64)
-    kinds: dict[Any, int] = {}
-    did = np.asarray([kinds.setdefault((c.tools, c.outcome), len(kinds)) for c in candidates])
-    same = did[:, None] == did[None, :]
+    same_tools = _same([(c.tools, c.outcome) for c in candidates])
+    same = same_tools & _same([c.form for c in candidates])
     duplicates = same & (cosines >= NEAR_DUPLICATE)
     np.fill_diagonal(duplicates, val=True)
     leads = np.asarray([bool(c.tools) and c.outcome == "success" for c in candidates])
-    agreement = np.where(same & leads[:, None], AGREEMENT * np.maximum(cosines, 0.0), 0.0)
+    in_common = in_common_of(same_tools, same) * leads[:, None]
+    agreement = AGREEMENT * in_common * np.maximum(cosines, 0.0)
     return Slates(
         belief=believed.belief,
         features=believed.features,
-        did=believed.did,
+        form=believed.form,
         agreement=agreement,
         duplicates=duplicates,
         nearest=nearest,
         hyper=hyper,
         k=k,
     )
+
+
+def _same(kinds: Sequence[Any]) -> NDArray[np.bool_]:
+    """Which are equal to which, shape (kinds, kinds)."""
+    numbers: dict[Any, int] = {}
+    places = np.asarray([numbers.setdefault(kind, len(numbers)) for kind in kinds])
+    return np.asarray(places[:, None] == places[None, :])

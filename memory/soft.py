@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.case_bank import Candidate
+from memento.memory.form import SAME_TOOLS
 from memento.memory.q_function import QValues
 from memento.memory.shown import Shown
 from memento.memory.slate import AGREEMENT, FLOOR, NEAR_DUPLICATE, slot
@@ -153,11 +154,12 @@ class _Slate:
         for other, candidate in enumerate(self._candidates):
             if candidate.tools != drawn.tools or candidate.outcome != drawn.outcome:
                 continue
-            cosine = float(candidate.vector @ drawn.vector)
-            if cosine >= NEAR_DUPLICATE:
+            cosine, same = float(candidate.vector @ drawn.vector), candidate.form == drawn.form
+            if same and cosine >= NEAR_DUPLICATE:
                 self.open[other] = False
             if drawn.tools and drawn.outcome == "success":
-                self.agreement[other] = max(self.agreement[other], AGREEMENT * cosine)
+                agreement = AGREEMENT * cosine * (1.0 if same else SAME_TOOLS)
+                self.agreement[other] = max(self.agreement[other], agreement)
 
 
 def _bar(values: QValues, shown: Sequence[Shown]) -> float:

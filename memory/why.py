@@ -148,7 +148,7 @@ class _Found:
         candidate = self.candidates[place]
         for other in range(len(self.candidates)):
             rival = self.candidates[other]
-            same = rival.tools == candidate.tools and rival.outcome == candidate.outcome
+            same = rival.form == candidate.form and rival.outcome == candidate.outcome
             if (
                 other != place
                 and same

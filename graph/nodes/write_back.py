@@ -12,7 +12,6 @@ from memento.graph.cases import shown_cases, with_use
 from memento.graph.parts import Run
 from memento.graph.state import State, Update
 from memento.memory import Case, Reward, RunRecord, Shown
-from memento.memory.case import tool_sequence
 from memento.memory.credit import followed
 
 
@@ -58,14 +57,13 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
 
 
 def uses(state: State, cases: list[Case]) -> dict[str, bool | None]:
-    """Whether each shown case was used: as the planner cited, or else whether the run called the tools that
-    the case called; None where neither says.
+    """Whether each shown case was used: as the planner cited, or else whether the run did what the case did;
+    None where neither says.
     """
     cited = state["cited"]
     if cited is not None:
         return {case.id: case.id in cited for case in cases}
-    called = tool_sequence(state["trajectory"])
-    return {case.id: followed(case.tools, called) if called and case.tools else None for case in cases}
+    return followed(cases, state["question"], state["trajectory"])
 
 
 def _grows(state: State, run: Run) -> bool:

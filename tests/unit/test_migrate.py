@@ -11,6 +11,7 @@ import pytest
 
 from memento.memory import Home, Ledger, build_policy
 from memento.memory.errors import MementoError, UsageError
+from memento.memory.form import hash_of
 from memento.memory.schema import SCHEMA_VERSION, metadata
 from tests.memory_tools import add_run, axis, open_bank, run_case
 
@@ -87,6 +88,19 @@ def test_a_copy_of_an_older_ledger_is_kept_as_it_was(home: Path, version: int) -
     ]
     Home.open(home).close()
     assert [file.name for file in home.glob("ledger*.sqlite3")].count(copy.name) == 1
+
+
+@pytest.mark.parametrize("version", OLDER)
+def test_what_an_older_homes_cases_did_is_noted_there_and_where_they_were_shown(
+    home: Path, version: int
+) -> None:
+    with open_bank(old_home(home, version)) as bank:
+        forms = {case.id: hash_of(case.form) for case in bank.all()}
+    assert len(set(forms.values())) > 1
+    assert dict(query(home / "ledger.sqlite3", "SELECT id, form FROM cases")) == forms
+    shown = query(home / "ledger.sqlite3", "SELECT DISTINCT case_id, form FROM retrievals")
+    assert shown
+    assert set(shown) <= set(forms.items())
 
 
 def test_a_new_home_has_nothing_to_copy(home: Path) -> None:

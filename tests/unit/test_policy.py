@@ -609,6 +609,17 @@ def test_near_duplicates_take_one_slot(quick_bank: CaseBank, name: str) -> None:
     assert sum(case_id != other for case_id in ids(policy.select(TASK, explore=False))) <= 1
 
 
+@pytest.mark.parametrize("name", ["kernel", "auto"])
+def test_cases_that_called_a_tool_in_two_ways_are_no_duplicates(quick_bank: CaseBank, name: str) -> None:
+    calls = [{"name": "convert", "args": {"to": unit}, "result": "1"} for unit in ("celsius", "fahrenheit")]
+    cases = [
+        Case.from_demonstration(task="convert it", trajectory=[{"tool_calls": [call]}]) for call in calls
+    ]
+    both = set(quick_bank.add_many(cases, [at_cosine(0.8, 1)] * 2))
+    policy = build_policy(name, bank=quick_bank, k=4)
+    assert any(set(ids(selection)) == both for selection in shown_runs(policy, 40))
+
+
 def test_beside_a_case_one_that_did_the_same_is_chosen_sooner(quick_bank: CaseBank) -> None:
     """The second and the third case are as near to the task, and only the second did what the first did."""
     first = at_cosine(0.9, 1)

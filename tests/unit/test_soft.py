@@ -23,7 +23,8 @@ def candidates(draw: st.DrawFn) -> list[Candidate]:
         vector = axis(draw(st.integers(0, 2)), lean=draw(st.sampled_from([0.0, 0.1, 0.8])))
         tools = draw(st.sampled_from(TOOLS))
         outcome = draw(st.sampled_from(["success", "failure"]))
-        made.append(Candidate(f"c{number}", draw(st.floats(-0.2, 0.9)), vector, outcome, tools))  # type: ignore[arg-type]
+        form = draw(st.sampled_from(["one way", "another"])) if tools else ""
+        made.append(Candidate(f"c{number}", draw(st.floats(-0.2, 0.9)), vector, outcome, tools, form))  # type: ignore[arg-type]
     return made
 
 
@@ -37,10 +38,12 @@ def chance_of(
             other for other in taken if (found[other].tools, found[other].outcome) == (one.tools, one.outcome)
         ]
         cosines = [float(one.vector @ found[other].vector) for other in beside]
-        if number in taken or any(cosine >= NEAR_DUPLICATE for cosine in cosines):
+        same = [found[other].form == one.form for other in beside]
+        if number in taken or any(s and c >= NEAR_DUPLICATE for s, c in zip(same, cosines, strict=True)):
             continue
         pattern = one.tools and one.outcome == "success"
-        worth[number] = q[number] + (max([0.0, *(AGREEMENT * c for c in cosines)]) if pattern else 0.0)
+        adds = [AGREEMENT * c * (1.0 if s else 0.5) for s, c in zip(same, cosines, strict=True)]
+        worth[number] = q[number] + (max([0.0, *adds]) if pattern else 0.0)
     prior = {number: np.exp(found[number].similarity / 0.1) for number in worth}
     share = {number: 0.5 * prior[number] / sum(prior.values()) for number in worth}
     mass = {number: share[number] * np.exp(worth[number] / alpha) for number in worth}

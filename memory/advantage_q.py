@@ -53,24 +53,15 @@ class Before:
 
     def belief(self, candidates: Sequence[Candidate], usual: float) -> Believed:
         """What is believed of the candidates, whose mean cosine to the task is `usual`."""
-        vectors = np.stack([candidate.vector for candidate in candidates])
-        looks = directions(components(vectors)).astype(np.float32)
-        similarities = np.asarray([candidate.similarity for candidate in candidates], np.float64)
-        doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
-        match = np.asarray(looks @ self.direction, np.float64)
-        codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
-        phi = features(similarities - usual, match, doubts, codes, self.state.marks)
-        did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
-        form = np.asarray([code(candidate.form) for candidate in candidates], np.int64)
-        posterior = self.state.posterior
-        belief = posterior.belief(self.direction, self.parts, Cases(codes, did, form, looks, phi))
-        shown, which = same_places(posterior.trials.slots.codes, codes)
+        cases, posterior = self._cases(candidates, usual), self.state.posterior
+        belief = posterior.belief(self.direction, self.parts, cases)
+        shown, which = same_places(posterior.trials.slots.codes, cases.codes)
         shares = posterior.trials.slot_shares[shown]
-        counts = np.bincount(which, weights=shares, minlength=len(codes))
+        counts = np.bincount(which, weights=shares, minlength=len(candidates))
         return Believed(
             belief,
-            phi,
-            form,
+            cases.features,
+            cases.form,
             QValues(
                 q=belief.baseline + belief.mean,
                 std=np.sqrt(belief.variance),
@@ -78,6 +69,23 @@ class Before:
                 void_std=float(np.sqrt(belief.baseline_variance)),
                 outcomes=np.asarray(counts, np.float64),
             ),
+        )
+
+    def _cases(self, candidates: Sequence[Candidate], usual: float) -> Cases:
+        vectors = np.stack([candidate.vector for candidate in candidates])
+        looks = directions(components(vectors)).astype(np.float32)
+        similarities = np.asarray([candidate.similarity for candidate in candidates], np.float64)
+        doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
+        match = np.asarray(looks @ self.direction, np.float64)
+        codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
+        tools = [hash_of_tools(candidate.tools) for candidate in candidates]
+        forms = [code(c.form or called) for c, called in zip(candidates, tools, strict=True)]
+        return Cases(
+            codes=codes,
+            did=np.asarray([code(called) for called in tools], np.int64),
+            form=np.asarray(forms, np.int64),
+            directions=looks,
+            features=features(similarities - usual, match, doubts, codes, self.state.marks),
         )
 
 

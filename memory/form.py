@@ -49,11 +49,10 @@ def form_of(task: str, trajectory: Sequence[Step]) -> str:
 
 
 def in_common_of(same_tools: Same, same_form: Same) -> Shares:
-    """What cases have in common in what they did, from 0 to 1, by whether they called the same tools and, if
-    so, in the same form. As the sum of two block matrices it is a covariance.
+    """What cases have in common in what they did: half by whether they called the same tools, half by whether
+    in the same form, which has the same tools. As the sum of two block matrices it is a covariance.
     """
-    further = np.where(same_form, np.float32(1.0 - SAME_TOOLS), np.float32(0.0))
-    return np.where(same_tools, np.float32(SAME_TOOLS) + further, np.float32(0.0))
+    return np.add(same_tools, same_form, dtype=np.int8) * np.float32(SAME_TOOLS)
 
 
 @lru_cache(maxsize=10_000)

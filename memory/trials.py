@@ -92,7 +92,7 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]], marks: Marks) -> Cases:
     return Cases(
         codes=codes,
         did=np.asarray([code(slot.did) for slot, _, _ in slots], np.int64),
-        form=np.asarray([code(slot.form or "") for slot, _, _ in slots], np.int64),
+        form=np.asarray([code(slot.form or slot.did) for slot, _, _ in slots], np.int64),
         directions=directions,
         features=features(deviations, match, doubts, codes, marks).reshape(-1, FEATURES),
     )

@@ -35,7 +35,8 @@ def some_cases(rng: np.random.Generator, count: int) -> Cases:
     some = rng.normal(0, 0.2, (count, 2)), rng.integers(0, 2, count), rng.normal(0, 0.4, (count, 2))
     phi = np.column_stack([np.ones(count), *some])
     codes = np.arange(count, dtype=np.int64)
-    return Cases(codes, rng.integers(0, 2, count), rng.integers(0, 2, count), looks, phi)
+    did = rng.integers(0, 2, count)
+    return Cases(codes, did, did * rng.integers(1, 3, count), looks, phi)
 
 
 def at(cases: Cases, places: NDArray[np.int64]) -> Cases:

@@ -7,15 +7,17 @@ from sqlalchemy import Connection, Engine, bindparam, inspect, select, text, upd
 from sqlalchemy.exc import DatabaseError
 
 from memento.memory.case import Case
-from memento.memory.database import copy_database, what_happened
+from memento.memory.database import among, copy_database, what_happened
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.form import hash_of
+from memento.memory.journal import namespaces
 from memento.memory.schema import SCHEMA_VERSION, cases, metadata, retrievals
 
 _DROPPED_INDEXES = ("cases_by_status", "cases_behind")
 """Of older versions: they would still be kept up to date, and mislead SQLite."""
 _DROPPED_COLUMNS = (("runs", "spent"),)
 """What older versions wrote for themselves and nothing reads."""
+_PART = 1000
 
 
 def bring_up_to_date(engine: Engine, path: Path) -> None:
@@ -110,16 +112,20 @@ def _add_what_is_missing(connection: Connection) -> None:
 
 def _fill_in_forms(connection: Connection) -> None:
     """The form of what cases did, which older versions did not note, there and where they were shown."""
-    unknown = select(cases.c.namespace, cases.c.id).where(cases.c.form.is_(None))
     this = (cases.c.namespace == bindparam("of"), cases.c.id == bindparam("case"))
-    told, body = update(cases).where(*this), select(cases.c.body).where(*this)
-    shown = update(retrievals).where(retrievals.c.case_id == bindparam("case"))
-    for namespace, case_id in connection.execute(unknown).all():
-        key = {"of": namespace, "case": case_id}
-        found = connection.execute(body, key).scalar_one()
-        form = hash_of(Case.from_dict(found).form) if found else ""
-        connection.execute(told.values(form=form), key)
-        connection.execute(shown.values(form=form), {"case": case_id})
+    told = update(cases).where(*this).values(form=bindparam("how"))
+    shown = update(retrievals).where(retrievals.c.case_id == bindparam("case")).values(form=bindparam("how"))
+    for namespace in namespaces(connection):
+        here = (cases.c.namespace == namespace, cases.c.form.is_(None))
+        ids = connection.execute(select(cases.c.id).where(*here)).scalars().all()
+        for start in range(0, len(ids), _PART):
+            some = among(cases.c.id, ids[start : start + _PART])
+            forms = [
+                {"of": namespace, "case": case_id, "how": hash_of(Case.from_dict(body).form) if body else ""}
+                for case_id, body in connection.execute(select(cases.c.id, cases.c.body).where(*here, some))
+            ]
+            connection.execute(told, forms)
+            connection.execute(shown, [{"case": row["case"], "how": row["how"]} for row in forms])
 
 
 def _columns(connection: Connection, table: str) -> set[str]:

@@ -1,6 +1,9 @@
 """From an empty file or an older version's tables to the tables of memory/schema.py."""
 
 import sqlite3
+from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, bindparam, inspect, select, text, update
@@ -10,7 +13,7 @@ from memento.memory.case import Case
 from memento.memory.database import among, copy_database, what_happened
 from memento.memory.errors import MementoError, UsageError
 from memento.memory.form import hash_of
-from memento.memory.journal import namespaces
+from memento.memory.progress import progress_bar
 from memento.memory.schema import SCHEMA_VERSION, cases, metadata, retrievals
 
 _DROPPED_INDEXES = ("cases_by_status", "cases_behind")
@@ -18,6 +21,7 @@ _DROPPED_INDEXES = ("cases_by_status", "cases_behind")
 _DROPPED_COLUMNS = (("runs", "spent"),)
 """What older versions wrote for themselves and nothing reads."""
 _PART = 1000
+_WORTH_A_BAR = 5000
 
 
 def bring_up_to_date(engine: Engine, path: Path) -> None:
@@ -112,20 +116,27 @@ def _add_what_is_missing(connection: Connection) -> None:
 
 def _fill_in_forms(connection: Connection) -> None:
     """The form of what cases did, which older versions did not note, there and where they were shown."""
+    unknown = select(cases.c.namespace, cases.c.id).where(cases.c.form.is_(None)).order_by(cases.c.namespace)
+    keys = connection.execute(unknown).all()
+    with progress_bar("updating an older home", len(keys) if len(keys) >= _WORTH_A_BAR else None) as bar:
+        for namespace, found in groupby(keys, key=itemgetter(0)):
+            ids = [case_id for _, case_id in found]
+            for start in range(0, len(ids), _PART):
+                part = ids[start : start + _PART]
+                _note_forms(connection, namespace, part)
+                bar.more(len(part))
+
+
+def _note_forms(connection: Connection, namespace: str, ids: Sequence[str]) -> None:
+    these = (cases.c.namespace == namespace, among(cases.c.id, ids))
+    forms = [
+        {"of": namespace, "case": case_id, "how": hash_of(Case.from_dict(body).form) if body else ""}
+        for case_id, body in connection.execute(select(cases.c.id, cases.c.body).where(*these))
+    ]
     this = (cases.c.namespace == bindparam("of"), cases.c.id == bindparam("case"))
-    told = update(cases).where(*this).values(form=bindparam("how"))
+    connection.execute(update(cases).where(*this).values(form=bindparam("how")), forms)
     shown = update(retrievals).where(retrievals.c.case_id == bindparam("case")).values(form=bindparam("how"))
-    for namespace in namespaces(connection):
-        here = (cases.c.namespace == namespace, cases.c.form.is_(None))
-        ids = connection.execute(select(cases.c.id).where(*here)).scalars().all()
-        for start in range(0, len(ids), _PART):
-            some = among(cases.c.id, ids[start : start + _PART])
-            forms = [
-                {"of": namespace, "case": case_id, "how": hash_of(Case.from_dict(body).form) if body else ""}
-                for case_id, body in connection.execute(select(cases.c.id, cases.c.body).where(*here, some))
-            ]
-            connection.execute(told, forms)
-            connection.execute(shown, [{"case": row["case"], "how": row["how"]} for row in forms])
+    connection.execute(shown, [{"case": row["case"], "how": row["how"]} for row in forms])
 
 
 def _columns(connection: Connection, table: str) -> set[str]:

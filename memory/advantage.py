@@ -6,7 +6,8 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
     f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c, hubness of c,
-             record of c], the record being how earlier runs ended that showed c (memory/earlier.py)
+             record of c, support of c], the record being how earlier runs ended that showed c
+             (memory/earlier.py), the support how far cases on like tasks did the same (memory/consensus.py)
     κ      what a further case adds that tells what was done, whatever it is: a planner that sees how several
            tasks were carried out keeps more surely to the form. further counts those after the first
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:
@@ -58,7 +59,7 @@ from memento.memory.effect import Modelled, effective_number
 class Belief:
     """What is believed of some cases on one task, in units of reward. `mean` of f has shape (cases,), its
     covariance (cases, cases); `baseline` is b(s); `variance` that of b(s) + f(s,c), shape (cases,);
-    `common` the covariance of w, shape (6, 6), which all cases share; `company` is κ.
+    `common` the covariance of w, shape (7, 7), which all cases share; `company` is κ.
     """
 
     mean: Floats
@@ -146,8 +147,8 @@ class Posterior:
         return codes[best[total[best] > 0]]
 
     def made_of(self, belief: Belief, features: Floats) -> Floats:
-        """What the mean of f is made of: the six linear terms and what outcomes say beyond them, shape
-        (cases, 7).
+        """What the mean of f is made of: the seven linear terms and what outcomes say beyond them, shape
+        (cases, 8).
         """
         linear = features * self._weights[OF_SHOWN]
         return np.column_stack([linear, belief.mean - linear.sum(axis=1)])

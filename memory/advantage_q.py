@@ -10,6 +10,7 @@ from memento.memory.advantage import Belief
 from memento.memory.advantage_terms import TASK_PARTS, Cases, Hyper, same_places
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
+from memento.memory.consensus import supports
 from memento.memory.fold import Fold, State
 from memento.memory.form import hash_of_tools
 from memento.memory.ledger import Ledger
@@ -24,7 +25,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Believed:
-    """What is believed of some candidates on one task: φ, shape (candidates, 6), and the form of what each
+    """What is believed of some candidates on one task: φ, shape (candidates, 7), and the form of what each
     did, 0 where that is not known.
     """
 
@@ -79,14 +80,12 @@ class Before:
         match = np.asarray(looks @ self.direction, np.float64)
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
         tools = [hash_of_tools(candidate.tools) for candidate in candidates]
+        did = np.asarray([code(called) for called in tools], np.int64)
         forms = [code(c.form or called) for c, called in zip(candidates, tools, strict=True)]
-        return Cases(
-            codes=codes,
-            did=np.asarray([code(called) for called in tools], np.int64),
-            form=np.asarray(forms, np.int64),
-            directions=looks,
-            features=features(similarities - usual, match, doubts, codes, self.state.marks),
-        )
+        form = np.asarray(forms, np.int64)
+        support = supports(candidates, did, form)
+        phi = features(similarities - usual, match, doubts, support, codes, self.state.marks)
+        return Cases(codes, did, form, looks, phi)
 
 
 class AdvantageQ:

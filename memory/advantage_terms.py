@@ -17,14 +17,17 @@ Singles = NDArray[np.float32]
 Codes = NDArray[np.int64]
 
 TASK_PARTS = 24
-FEATURES = 6
+FEATURES = 7
+SUPPORT = 6
+"""Its place among the features."""
 NOISE = 0.21
 BASE = 1 + TASK_PARTS
 OF_SHOWN = slice(BASE, BASE + FEATURES)
 OF_COMPANY = BASE + FEATURES
 """Where the weights of the linear part are: first those of b(s), then w and κ."""
-PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.08]
-PRIOR_VARIANCE = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.08] ** 2
+PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.4, 0.08]
+_PRIOR_STD = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.3, 0.08]
+PRIOR_VARIANCE = _PRIOR_STD**2
 RHO_MEAN, RHO_STD = 0.1, 0.3
 _TASK_WIDTH, _CASE_WIDTH = 0.7, 0.12
 
@@ -44,7 +47,7 @@ class Hyper:
 @dataclass(frozen=True)
 class Cases:
     """Cases as the model sees them. `codes` tells one from another, `did` which tools they called and `form`
-    how (0 where they called none), shape (cases,); `directions` has shape (cases, 48), `features` (cases, 6):
+    how (0 where they called none), shape (cases,); `directions` has shape (cases, 48), `features` (cases, 7):
     φ for the task in question.
     """
 
@@ -108,7 +111,7 @@ class Trials:
         return np.asarray(1.0 + rho * np.maximum(self.sizes - 1, 0))
 
     def design(self, rho: float) -> Floats:
-        """The regressors of the linear part, shape (runs, 32)."""
+        """The regressors of the linear part, shape (runs, 33)."""
         ones = np.ones((len(self), 1))
         shown = np.zeros((len(self), FEATURES))
         np.add.at(shown, self.slot_runs, self.slot_shares[:, None] * self.slots.features)

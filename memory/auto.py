@@ -40,10 +40,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from memento.memory.advantage_q import Believed
+from memento.memory.advantage_terms import SUPPORT
 from memento.memory.case_bank import Candidate
 from memento.memory.draws import best_of, draws_of
 from memento.memory.fold import State
-from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR, slot
 from memento.memory.slates import Slates
 
@@ -68,14 +69,18 @@ class Choice:
     forgone: float = 0.0
     gained: float = 0.0
 
-    def told(self, candidates: Sequence[Candidate], values: QValues) -> dict[str, Any]:
+    def told(self, candidates: Sequence[Candidate], believed: Believed) -> dict[str, Any]:
         """The fields of a selection."""
         arms = {"floor": "none", "similarity": "similarity"}
         chances = enumerate(zip(self.places, self.propensities, strict=True))
+        values, support = believed.values, believed.features[:, SUPPORT].tolist()
         return {
             "arm": arms.get(self.kind, "learned"),
             "arm_propensity": self.arm_propensity,
-            "cases": [slot(candidates[place], values, place, rank, p) for rank, (place, p) in chances],
+            "cases": [
+                slot(candidates[place], values, place, rank, p, support[place])
+                for rank, (place, p) in chances
+            ],
             "stop_propensity": self.stop_propensity,
             "slate_propensity": self.slate_propensity,
             "empty_propensity": self.empty_propensity,

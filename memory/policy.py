@@ -151,7 +151,7 @@ class Policy:
             return {**soft.SoftDraw(candidates, values, k, rng).nearest(), **known}
         slates = slates_of(candidates, near, belief, seen.hyper, k)
         choice = auto.choose(slates, seen.state, rng) if explore else auto.best_known(slates, seen.state)
-        return {**choice.told(candidates, values), **known}
+        return {**choice.told(candidates, belief), **known}
 
 
 def build_policy(

@@ -18,7 +18,9 @@ NEAR_DUPLICATE = 0.985
 """Cosine from which two cases that did the same count as one."""
 
 
-def slot(candidate: Candidate, values: QValues, place: int, rank: int, propensity: float) -> Shown:
+def slot(
+    candidate: Candidate, values: QValues, place: int, rank: int, propensity: float, support: float = 0.0
+) -> Shown:
     """The candidate, whose values are at `place`, as it is shown."""
     return Shown(
         case_id=candidate.case_id,
@@ -27,6 +29,7 @@ def slot(candidate: Candidate, values: QValues, place: int, rank: int, propensit
         q=float(values.q[place]),
         q_std=float(values.std[place]),
         propensity=propensity,
+        support=support,
     )
 
 

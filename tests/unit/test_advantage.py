@@ -18,8 +18,8 @@ from memento.memory.advantage_terms import NOISE, Cases, Hyper, Terms, Trials
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.08]
-PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.08] ** 2
+PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, 0.4, 0.08]
+PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.3, 0.08] ** 2
 HYPER = Hyper((0.03, 0.02, 0.01, 0.04, 0.015), 0.25)
 
 
@@ -32,7 +32,7 @@ def some_cases(rng: np.random.Generator, count: int) -> Cases:
     looks = unit_rows(rng, count)
     looks[count // 2 :] = looks[: count - count // 2] * 0.9 + 0.1 * looks[count // 2 :]
     looks /= np.linalg.norm(looks, axis=1, keepdims=True)
-    some = rng.normal(0, 0.2, (count, 2)), rng.integers(0, 2, count), rng.normal(0, 0.4, (count, 2))
+    some = rng.normal(0, 0.2, (count, 2)), rng.integers(0, 2, count), rng.normal(0, 0.4, (count, 3))
     phi = np.column_stack([np.ones(count), *some])
     codes = np.arange(count, dtype=np.int64)
     did = rng.integers(0, 2, count)
@@ -87,10 +87,10 @@ def slots_of(trials: Trials) -> list[NDArray[np.int64]]:
 def textbook_runs(trials: Trials, hyper: Hyper) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The regressors of the runs and the covariance of what g adds to their rewards, with loops."""
     count, times, slots = len(trials), company(trials, hyper), slots_of(trials)
-    design = np.zeros((count, 32))
+    design = np.zeros((count, 33))
     gram = np.zeros((count, count))
     for i in range(count):
-        shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(6))
+        shown = sum((trials.slot_shares[a] * trials.slots.features[a] for a in slots[i]), np.zeros(7))
         did = [int(trials.slots.did[a]) for a in slots[i]]
         further = max(sum(one != 0 for one in did) - 1, 0)
         design[i] = np.r_[1.0, trials.parts[i], times[i] * shown, further]
@@ -121,18 +121,18 @@ def textbook(
     along = np.zeros((asked, len(trials)))
     prior = np.zeros((asked, asked))
     for c in range(asked):
-        along[c] = (cases.features[c] * PRIOR_VARIANCE[25:31]) @ design[:, 25:31].T
+        along[c] = (cases.features[c] * PRIOR_VARIANCE[25:32]) @ design[:, 25:32].T
         for i in range(len(trials)):
             for a in slots[i]:
                 g = covariance_of_g(cases, c, task, trials.slots, a, trials.tasks[i], HYPER)
                 along[c, i] += times[i] * trials.slot_shares[a] * g
         for d in range(asked):
-            prior[c, d] = cases.features[c] @ np.diag(PRIOR_VARIANCE[25:31]) @ cases.features[d]
+            prior[c, d] = cases.features[c] @ np.diag(PRIOR_VARIANCE[25:32]) @ cases.features[d]
             prior[c, d] += covariance_of_g(cases, c, task, cases, d, task, HYPER)
     surplus = np.linalg.solve(gram, trials.rewards - design @ PRIOR_MEAN)
     base = np.r_[1.0, parts]
     baseline = base @ PRIOR_MEAN[:25] + (base * PRIOR_VARIANCE[:25]) @ design[:, :25].T @ surplus
-    mean = cases.features @ PRIOR_MEAN[25:31] + along @ surplus
+    mean = cases.features @ PRIOR_MEAN[25:32] + along @ surplus
     return mean, prior - along @ np.linalg.solve(gram, along.T), float(baseline)
 
 
@@ -172,7 +172,7 @@ def test_what_the_shown_cases_added_on_average_is_the_textbooks(seed: int, sizes
     weights /= weights.sum()
     design, of_g = textbook_runs(trials, HYPER)
     gram = textbook_gram(trials, design, of_g)
-    linear = np.where(np.arange(32) < 25, 0.0, design)
+    linear = np.where(np.arange(33) < 25, 0.0, design)
     effects = of_g + linear @ np.diag(PRIOR_VARIANCE) @ linear.T
     along = effects @ np.linalg.inv(gram)
     mean = linear @ PRIOR_MEAN + along @ (trials.rewards - design @ PRIOR_MEAN)
@@ -236,7 +236,7 @@ def test_what_a_further_case_adds_is_its_posterior_mean_given_the_fitted_varianc
 
 def test_what_is_learned_of_a_case_says_most_of_those_that_did_the_same_and_nothing_of_others() -> None:
     rng = np.random.default_rng(1)
-    look, phi = unit_rows(rng, 1), np.array([[1.0, 0.2, 0.0, 0.0, 0.0, 0.0]])
+    look, phi = unit_rows(rng, 1), np.array([[1.0, 0.2, 0.0, 0.0, 0.0, 0.0, 0.0]])
 
     def one(code: int, tools: int, form: int) -> Cases:
         return Cases(np.array([code]), np.array([tools]), np.array([form]), look, phi)
@@ -288,7 +288,7 @@ def test_the_fit_finds_that_cases_add_up() -> None:
 
 def test_before_any_run_the_prior_speaks_for_similar_cases_and_against_failed_ones() -> None:
     rng = np.random.default_rng(2)
-    phi = np.array([[1, 0.4, 0, 0, 0, 0], [1, -0.1, 0, 0, 0, 0], [1, 0.4, 0, 1, 0, 0]])
+    phi = np.array([[1, 0.4, 0, 0, 0, 0, 0], [1, -0.1, 0, 0, 0, 0, 0], [1, 0.4, 0, 1, 0, 0, 0]])
     cases = Cases(np.arange(3), *np.zeros((2, 3), np.int64), unit_rows(rng, 3), phi)
     belief = Posterior(some_trials(rng, cases, []), Hyper()).belief(unit_rows(rng, 1)[0], np.zeros(24), cases)
     assert belief.mean[0] > 0.2

@@ -39,7 +39,7 @@ def trials_of(runs: list[tuple[list[int], bool, float]]) -> Trials:
         rewards=np.asarray([float(reward) for _, reward, _ in runs]),
         weights=np.asarray([weight for _, _, weight in runs]),
         slots=Cases(
-            codes, codes, codes, np.zeros((len(codes), 48), np.float32), np.column_stack([nothing] * 6)
+            codes, codes, codes, np.zeros((len(codes), 48), np.float32), np.column_stack([nothing] * 7)
         ),
         slot_runs=np.repeat(np.arange(len(runs)), [len(shown) for shown, _, _ in runs]).astype(np.int64),
         slot_shares=np.asarray([1 / len(shown) for shown, _, _ in runs for _ in shown]),

@@ -1,0 +1,76 @@
+"""How far cases on like tasks did the same: successes vote, the nearer the more."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memento.memory import Candidate
+from memento.memory.consensus import supports
+from memento.memory.runs import code
+from tests.memory_tools import axis
+
+CALLS = {"": (), "add one": ("add",), "add two": ("add",), "sort": ("sort",)}
+
+
+def case(number: int, vector: np.ndarray, form: str, outcome: str = "success") -> Candidate:
+    return Candidate(f"c{number}", 0.5, vector, outcome, CALLS[form], form)  # type: ignore[arg-type]
+
+
+def support_of(candidates: list[Candidate]) -> list[float]:
+    did = np.asarray([code("".join(one.tools)) for one in candidates], np.int64)
+    form = np.asarray([code(one.form) for one in candidates], np.int64)
+    return [float(value) for value in supports(candidates, did, form)]
+
+
+@st.composite
+def some_candidates(draw: st.DrawFn) -> list[Candidate]:
+    return [
+        case(
+            number,
+            axis(draw(st.integers(0, 2)), lean=draw(st.sampled_from([0.0, 0.3, 0.8]))),
+            draw(st.sampled_from(sorted(CALLS))),
+            draw(st.sampled_from(["success", "failure"])),
+        )
+        for number in range(draw(st.integers(1, 6)))
+    ]
+
+
+@given(some_candidates())
+def test_it_is_the_formulas(candidates: list[Candidate]) -> None:
+    for one, support in zip(candidates, support_of(candidates), strict=True):
+        votes = weights = 0.0
+        for other in candidates:
+            if one is other or other.outcome != "success" or not other.form or not one.form:
+                continue
+            common = 1.0 if one.form == other.form else 0.5 if one.tools == other.tools else 0.0
+            weight = math.exp((float(one.vector @ other.vector) - 1) / 0.12)
+            votes, weights = votes + weight * (2 * common - 1), weights + weight
+        assert support == pytest.approx(votes / (weights + 0.5), abs=1e-5)
+        assert -1 <= support <= 1
+
+
+def test_the_odd_one_out_among_like_cases_is_told_apart() -> None:
+    near = [axis(0), axis(0, lean=0.1), axis(0, lean=0.2), axis(0, lean=0.15)]
+    same = [case(number, vector, "sort") for number, vector in enumerate(near)]
+    odd = [*same[:3], case(3, near[3], "add one")]
+    assert min(support_of(same)) > 0.6
+    *others, alone = support_of(odd)
+    assert alone < -0.6
+    assert min(others) > 0.1
+
+
+def test_a_case_without_like_ones_has_neither_support_nor_dissent() -> None:
+    alone, *others = support_of(
+        [case(0, axis(1), "sort"), *(case(n, axis(0), "add one") for n in range(1, 9))]
+    )
+    assert abs(alone) < 0.02
+    assert min(others) > 0.9
+
+
+def test_a_failed_case_has_no_vote() -> None:
+    assert support_of([case(0, axis(0), "sort"), case(1, axis(0), "add one", "failure")])[0] == 0

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from memento.memory import Candidate
+from memento.memory import Candidate, Policy, Reward, build_policy
 from memento.memory.consensus import supports
 from memento.memory.runs import code
-from tests.memory_tools import axis
+from memento.memory.selection import run_record
+from tests.memory_tools import axis, demonstration, open_bank
 
 CALLS = {"": (), "add one": ("add",), "add two": ("add",), "sort": ("sort",)}
 
@@ -74,3 +76,41 @@ def test_a_case_without_like_ones_has_neither_support_nor_dissent() -> None:
 
 def test_a_failed_case_has_no_vote() -> None:
     assert support_of([case(0, axis(0), "sort"), case(1, axis(0), "add one", "failure")])[0] == 0
+
+
+def played(policy: Policy, wrong: set[str], runs: int, seed: int) -> tuple[list[float], list[int]]:
+    """Rewards, and how many wrong cases were shown. A run follows about the nearest of the shown cases; it
+    succeeds nearly always if that is right, nearly never if it is wrong, and in three of ten runs without any.
+    """
+    rng, rewards, bad = np.random.default_rng(seed), [], []
+    for number in range(runs):
+        selection = policy.select(axis(0, 0.3, 30 + number % 20))
+        near = {slot.case_id: slot.similarity + 0.1 * rng.standard_normal() for slot in selection.cases}
+        followed = max(near, key=near.__getitem__, default=None)
+        chance = 0.3 if followed is None else 0.05 if followed in wrong else 0.95
+        used = [slot.told(used=(slot.case_id in wrong) == (followed in wrong)) for slot in selection.cases]
+        rewards.append(float(rng.random() < chance))
+        run = run_record(selection, used, task="", answer="", trajectory=(), use_is="seen")
+        policy.ledger.commit_run(run, Reward(reward=rewards[-1]))
+        bad.append(len(wrong & set(near)))
+    return rewards, bad
+
+
+@pytest.mark.parametrize("right", [3, 1])
+def test_what_most_like_cases_did_is_trusted_at_first_and_never_for_long_where_it_is_wrong(
+    tmp_path: Path, right: int
+) -> None:
+    rewards, bad = [], []
+    for seed in range(3):
+        with open_bank(tmp_path / str(seed)) as bank:
+            tools = ["add"] * right + ["sort"] * (4 - right)
+            cases = [demonstration(f"task {number}", tool) for number, tool in enumerate(tools)]
+            ids = bank.add_many(cases, [axis(0, 0.3 + 0.01 * n, 10 + n) for n in range(4)])
+            policy = build_policy("auto", bank=bank, k=4, seed=seed)
+            got, shown = played(policy, set(ids[right:]), 60, seed)
+            rewards.append(got)
+            bad.append(shown)
+    if right > 1:
+        assert np.mean([of[:20] for of in bad]) < 0.5
+        assert np.mean([of[:20] for of in rewards]) > 0.75
+    assert np.mean([of[40:] for of in rewards]) > 0.7

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,6 +15,9 @@ from memento.memory.consensus import supports
 from memento.memory.runs import code
 from memento.memory.selection import run_record
 from tests.memory_tools import axis, demonstration, open_bank
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CALLS = {"": (), "add one": ("add",), "add two": ("add",), "sort": ("sort",)}
 
@@ -79,8 +82,8 @@ def test_a_failed_case_has_no_vote() -> None:
 
 
 def played(policy: Policy, wrong: set[str], runs: int, seed: int) -> tuple[list[float], list[int]]:
-    """Rewards, and how many wrong cases were shown. A run follows about the nearest of the shown cases; it
-    succeeds nearly always if that is right, nearly never if it is wrong, and in three of ten runs without any.
+    """Rewards, and how many wrong cases were shown. A run follows about the nearest of the shown cases: it
+    succeeds nearly always if that is right and nearly never if it is wrong, and in 3 of 10 without any.
     """
     rng, rewards, bad = np.random.default_rng(seed), [], []
     for number in range(runs):

@@ -37,7 +37,9 @@ _MORE = 4
 
 
 class Candidate(NamedTuple):
-    """A case that a search found. `similarity` is the cosine of the two tasks; `vector` has unit length."""
+    """A case that a search found. `similarity` is the cosine of the two tasks, `vector` has unit length, and
+    `form` is a hash of how it called its tools (memory/form.py).
+    """
 
     case_id: str
     similarity: float

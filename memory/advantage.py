@@ -6,8 +6,8 @@ For a run on task s that showed the m cases c_1 ... c_m, with shares a_j of the 
 
     b(s)   = an intercept and a slope on 24 components of the task: what happens without cases
     f(s,c) = w·φ(s,c) + g(s,c),  φ = [1, cos(s,c) − usual cosine, z(s)·z(c), doubt of c, hubness of c,
-             record of c, support of c], the record being how earlier runs ended that showed c
-             (memory/earlier.py), the support how far cases on like tasks did the same (memory/consensus.py)
+             record of c, dissent of c], the record being how earlier runs ended that showed c
+             (memory/earlier.py), the dissent how far cases on like tasks did otherwise (memory/dissent.py)
     κ      what a further case adds that tells what was done, whatever it is: a planner that sees how several
            tasks were carried out keeps more surely to the form. further counts those after the first
     g      ~ a Gaussian process whose covariance is the sum of five terms, each with a variance of its own:

@@ -10,7 +10,7 @@ from memento.memory.advantage import Belief
 from memento.memory.advantage_terms import TASK_PARTS, Cases, Hyper, same_places
 from memento.memory.case_bank import Candidate
 from memento.memory.components import components, directions
-from memento.memory.consensus import supports
+from memento.memory.dissent import dissents
 from memento.memory.fold import Fold, State
 from memento.memory.form import hash_of_tools
 from memento.memory.ledger import Ledger
@@ -83,8 +83,8 @@ class Before:
         did = np.asarray([code(called) for called in tools], np.int64)
         forms = [code(c.form or called) for c, called in zip(candidates, tools, strict=True)]
         form = np.asarray(forms, np.int64)
-        support = supports(candidates, did, form)
-        phi = features(similarities - usual, match, doubts, support, codes, self.state.marks)
+        dissent = dissents(candidates, did, form)
+        phi = features(similarities - usual, match, doubts, dissent, codes, self.state.marks)
         return Cases(codes, did, form, looks, phi)
 
 

@@ -41,7 +41,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.advantage_q import Believed
-from memento.memory.advantage_terms import SUPPORT
+from memento.memory.advantage_terms import DISSENT
 from memento.memory.case_bank import Candidate
 from memento.memory.draws import best_of, draws_of
 from memento.memory.fold import State
@@ -73,12 +73,12 @@ class Choice:
         """The fields of a selection."""
         arms = {"floor": "none", "similarity": "similarity"}
         chances = enumerate(zip(self.places, self.propensities, strict=True))
-        values, support = believed.values, believed.features[:, SUPPORT].tolist()
+        values, dissent = believed.values, believed.features[:, DISSENT].tolist()
         return {
             "arm": arms.get(self.kind, "learned"),
             "arm_propensity": self.arm_propensity,
             "cases": [
-                slot(candidates[place], values, place, rank, p, support[place])
+                slot(candidates[place], values, place, rank, p, dissent[place])
                 for rank, (place, p) in chances
             ],
             "stop_propensity": self.stop_propensity,

@@ -33,7 +33,7 @@ class Slot:
     did: str
     form: str | None
     doubt: float | None
-    support: float | None
+    dissent: float | None
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ _RUN_COLUMNS = (
     "usual_cosine",
     "use_is",
 )
-_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "form", "doubt", "support")
+_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "form", "doubt", "dissent")
 _CANDIDATES = type_coerce(runs.c.candidates, String).label("candidates")
 _RUNS = select(*(runs.c[name] for name in _RUN_COLUMNS), _CANDIDATES).where(
     runs.c.namespace == bindparam("namespace"), runs.c.learn

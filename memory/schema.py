@@ -79,7 +79,7 @@ retrievals = Table(
     Column("q_std", Float, nullable=False),
     Column("propensity", Float, nullable=False),  # given what was drawn before it
     Column("used", Boolean),  # NULL: not known
-    Column("support", Float),  # how far cases on like tasks did the same: memory/consensus.py
+    Column("dissent", Float),  # how far cases on like tasks did otherwise: memory/dissent.py
     Column("direction", LargeBinary),  # of the case's vector, float16: memory/components.py
     Column("did", String),  # a hash of the tools that the case called, in order; empty where none
     Column("form", String),  # and of how it called them: memory/form.py

@@ -8,7 +8,7 @@ class Shown(dict[str, Any]):
 
     `rank` counts from 0; `similarity` is the cosine of the two tasks; `q` and `q_std` are the expected
     reward and its uncertainty; `propensity` is the probability of this draw given the slots before it;
-    `support` is how far cases on like tasks did the same (memory/consensus.py); `used` is whether the run
+    `dissent` is how far cases on like tasks did otherwise (memory/dissent.py); `used` is whether the run
     used the case, None where that is not known.
     """
 
@@ -21,7 +21,7 @@ class Shown(dict[str, Any]):
         q: float,
         q_std: float,
         propensity: float,
-        support: float = 0.0,
+        dissent: float = 0.0,
         used: bool | None = None,
     ) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class Shown(dict[str, Any]):
             q=q,
             q_std=q_std,
             propensity=propensity,
-            support=support,
+            dissent=dissent,
             used=used,
         )
 
@@ -41,7 +41,7 @@ class Shown(dict[str, Any]):
     q = property(lambda self: float(self["q"]))
     q_std = property(lambda self: float(self["q_std"]))
     propensity = property(lambda self: float(self["propensity"]))
-    support = property(lambda self: float(self["support"]))
+    dissent = property(lambda self: float(self["dissent"]))
 
     @property
     def used(self) -> bool | None:

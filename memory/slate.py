@@ -19,7 +19,7 @@ NEAR_DUPLICATE = 0.985
 
 
 def slot(
-    candidate: Candidate, values: QValues, place: int, rank: int, propensity: float, support: float = 0.0
+    candidate: Candidate, values: QValues, place: int, rank: int, propensity: float, dissent: float = 0.0
 ) -> Shown:
     """The candidate, whose values are at `place`, as it is shown."""
     return Shown(
@@ -29,7 +29,7 @@ def slot(
         q=float(values.q[place]),
         q_std=float(values.std[place]),
         propensity=propensity,
-        support=support,
+        dissent=dissent,
     )
 
 

@@ -73,12 +73,12 @@ def citations_follow_success(rows: Sequence[Run]) -> bool:
 
 
 def features(
-    deviations: Floats, match: Floats, doubts: Floats, support: Floats, codes: Codes, marks: Marks
+    deviations: Floats, match: Floats, doubts: Floats, dissent: Floats, codes: Codes, marks: Marks
 ) -> Floats:
     """φ, shape (cases, 7)."""
     hubness = [marks.hubs.hubness(case) for case in codes.tolist()]
     records = [marks.records.get(case, 0.0) for case in codes.tolist()]
-    columns = (np.ones(len(codes)), deviations, match, doubts, hubness, records, support)
+    columns = (np.ones(len(codes)), deviations, match, doubts, hubness, records, dissent)
     return np.stack(columns, axis=1)
 
 
@@ -89,7 +89,7 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]], marks: Marks) -> Cases:
     tasks = np.asarray([task for _, _, task in slots], np.float32).reshape(-1, COMPONENTS)
     deviations = np.asarray([slot.similarity - usual for slot, usual, _ in slots], np.float64)
     doubts = np.asarray([slot.doubt or 0.0 for slot, _, _ in slots], np.float64)
-    support = np.asarray([slot.support or 0.0 for slot, _, _ in slots], np.float64)
+    dissent = np.asarray([slot.dissent or 0.0 for slot, _, _ in slots], np.float64)
     match = np.einsum("ij,ij->i", directions, tasks)
     codes = np.asarray([code(slot.case_id) for slot, _, _ in slots], np.int64)
     return Cases(
@@ -97,5 +97,5 @@ def _cases(slots: Sequence[tuple[Slot, float, Vector]], marks: Marks) -> Cases:
         did=np.asarray([code(slot.did) for slot, _, _ in slots], np.int64),
         form=np.asarray([code(slot.form or slot.did) for slot, _, _ in slots], np.int64),
         directions=directions,
-        features=features(deviations, match, doubts, support, codes, marks).reshape(-1, FEATURES),
+        features=features(deviations, match, doubts, dissent, codes, marks).reshape(-1, FEATURES),
     )

@@ -21,7 +21,7 @@ from memento.memory.slates import slates_of
 Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
-TERMS = ("cases in general", "similarity", "match", "doubt", "hubness", "record", "support", "outcomes")
+TERMS = ("cases in general", "similarity", "match", "doubt", "hubness", "record", "dissent", "outcomes")
 _REDRAWS = 256
 _Z = 1.96
 

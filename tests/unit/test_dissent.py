@@ -1,4 +1,4 @@
-"""How far cases on like tasks did the same: successes vote, the nearer the more."""
+"""How far cases on like tasks did otherwise: successes vote, the nearer the more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memento.memory import Candidate, Policy, Reward, build_policy
-from memento.memory.consensus import supports
+from memento.memory.dissent import dissents
 from memento.memory.runs import code
 from memento.memory.selection import run_record
 from tests.memory_tools import axis, demonstration, open_bank
@@ -26,10 +26,10 @@ def case(number: int, vector: np.ndarray, form: str, outcome: str = "success") -
     return Candidate(f"c{number}", 0.5, vector, outcome, CALLS[form], form)  # type: ignore[arg-type]
 
 
-def support_of(candidates: list[Candidate]) -> list[float]:
+def dissent_of(candidates: list[Candidate]) -> list[float]:
     did = np.asarray([code("".join(one.tools)) for one in candidates], np.int64)
     form = np.asarray([code(one.form) for one in candidates], np.int64)
-    return [float(value) for value in supports(candidates, did, form)]
+    return [float(value) for value in dissents(candidates, did, form)]
 
 
 @st.composite
@@ -47,38 +47,36 @@ def some_candidates(draw: st.DrawFn) -> list[Candidate]:
 
 @given(some_candidates())
 def test_it_is_the_formulas(candidates: list[Candidate]) -> None:
-    for one, support in zip(candidates, support_of(candidates), strict=True):
-        votes = weights = 0.0
+    for one, dissent in zip(candidates, dissent_of(candidates), strict=True):
+        against = weights = 0.0
         for other in candidates:
             if one is other or other.outcome != "success" or not other.form or not one.form:
                 continue
             common = 1.0 if one.form == other.form else 0.5 if one.tools == other.tools else 0.0
             weight = math.exp((float(one.vector @ other.vector) - 1) / 0.12)
-            votes, weights = votes + weight * (2 * common - 1), weights + weight
-        assert support == pytest.approx(votes / (weights + 0.5), abs=1e-5)
-        assert -1 <= support <= 1
+            against, weights = against + weight * (1 - 2 * common), weights + weight
+        assert dissent == pytest.approx(max(0.0, against) / (weights + 0.5), abs=1e-5)
+        assert 0 <= dissent <= 1
 
 
 def test_the_odd_one_out_among_like_cases_is_told_apart() -> None:
     near = [axis(0), axis(0, lean=0.1), axis(0, lean=0.2), axis(0, lean=0.15)]
     same = [case(number, vector, "sort") for number, vector in enumerate(near)]
-    odd = [*same[:3], case(3, near[3], "add one")]
-    assert min(support_of(same)) > 0.6
-    *others, alone = support_of(odd)
-    assert alone < -0.6
-    assert min(others) > 0.1
+    assert dissent_of(same) == [0.0] * 4
+    *others, odd = dissent_of([*same[:3], case(3, near[3], "add one")])
+    assert odd > 0.6
+    assert max(others) == 0
 
 
-def test_a_case_without_like_ones_has_neither_support_nor_dissent() -> None:
-    alone, *others = support_of(
-        [case(0, axis(1), "sort"), *(case(n, axis(0), "add one") for n in range(1, 9))]
-    )
-    assert abs(alone) < 0.02
-    assert min(others) > 0.9
+def test_a_case_without_like_ones_contradicts_none() -> None:
+    many = [case(number, axis(0), "add one") for number in range(1, 9)]
+    alone, *others = dissent_of([case(0, axis(1), "sort"), *many])
+    assert alone < 0.02
+    assert max(others) == 0
 
 
 def test_a_failed_case_has_no_vote() -> None:
-    assert support_of([case(0, axis(0), "sort"), case(1, axis(0), "add one", "failure")])[0] == 0
+    assert dissent_of([case(0, axis(0), "sort"), case(1, axis(0), "add one", "failure")])[0] == 0
 
 
 def played(policy: Policy, wrong: set[str], runs: int, seed: int) -> tuple[list[float], list[int]]:

@@ -83,7 +83,7 @@ class Before:
         did = np.asarray([code(called) for called in tools], np.int64)
         forms = [code(c.form or called) for c, called in zip(candidates, tools, strict=True)]
         form = np.asarray(forms, np.int64)
-        dissent = dissents(candidates, did, form)
+        dissent = dissents(candidates, form)
         phi = features(similarities - usual, match, doubts, dissent, codes, self.state.marks)
         return Cases(codes, did, form, looks, phi)
 

@@ -19,7 +19,14 @@ from tests.memory_tools import axis, demonstration, open_bank
 if TYPE_CHECKING:
     from pathlib import Path
 
-CALLS = {"": (), "add one": ("add",), "add two": ("add",), "sort": ("sort",)}
+UNLIKE = [f"look up {thing}" for thing in ("neon", "argon", "iron", "tin", "gold", "zinc")]
+CALLS = {
+    **dict.fromkeys(UNLIKE, ("look",)),
+    "": (),
+    "add one": ("add",),
+    "add two": ("add",),
+    "sort": ("sort",),
+}
 
 
 def case(number: int, vector: np.ndarray, form: str, outcome: str = "success") -> Candidate:
@@ -27,9 +34,8 @@ def case(number: int, vector: np.ndarray, form: str, outcome: str = "success") -
 
 
 def dissent_of(candidates: list[Candidate]) -> list[float]:
-    did = np.asarray([code("".join(one.tools)) for one in candidates], np.int64)
     form = np.asarray([code(one.form) for one in candidates], np.int64)
-    return [float(value) for value in dissents(candidates, did, form)]
+    return [float(value) for value in dissents(candidates, form)]
 
 
 @st.composite
@@ -48,14 +54,12 @@ def some_candidates(draw: st.DrawFn) -> list[Candidate]:
 @given(some_candidates())
 def test_it_is_the_formulas(candidates: list[Candidate]) -> None:
     for one, dissent in zip(candidates, dissent_of(candidates), strict=True):
-        against = weights = 0.0
+        votes = dict.fromkeys(CALLS, 0.0)
         for other in candidates:
-            if one is other or other.outcome != "success" or not other.form or not one.form:
-                continue
-            common = 1.0 if one.form == other.form else 0.5 if one.tools == other.tools else 0.0
-            weight = math.exp((float(one.vector @ other.vector) - 1) / 0.12)
-            against, weights = against + weight * (1 - 2 * common), weights + weight
-        assert dissent == pytest.approx(max(0.0, against) / (weights + 0.5), abs=1e-5)
+            if one is not other and other.outcome == "success" and other.form:
+                votes[other.form] += math.exp((float(one.vector @ other.vector) - 1) / 0.12)
+        behind = max(votes.values()) - votes[one.form] if one.form else 0.0
+        assert dissent == pytest.approx(behind / (sum(votes.values()) + 0.3), abs=1e-5)
         assert 0 <= dissent <= 1
 
 
@@ -68,10 +72,14 @@ def test_the_odd_one_out_among_like_cases_is_told_apart() -> None:
     assert max(others) == 0
 
 
+def test_where_each_did_it_in_a_form_of_its_own_none_is_the_odd_one_out() -> None:
+    assert max(dissent_of([case(number, axis(0), form) for number, form in enumerate(UNLIKE)])) < 0.2
+
+
 def test_a_case_without_like_ones_contradicts_none() -> None:
     many = [case(number, axis(0), "add one") for number in range(1, 9)]
     alone, *others = dissent_of([case(0, axis(1), "sort"), *many])
-    assert alone < 0.02
+    assert alone < 0.05
     assert max(others) == 0
 
 
@@ -114,4 +122,4 @@ def test_what_most_like_cases_did_is_trusted_at_first_and_never_for_long_where_i
     if right > 1:
         assert np.mean([of[:20] for of in bad]) < 0.5
         assert np.mean([of[:20] for of in rewards]) > 0.75
-    assert np.mean([of[40:] for of in rewards]) > 0.7
+    assert np.mean([of[40:] for of in rewards]) > 0.5

@@ -25,8 +25,8 @@ BASE = 1 + TASK_PARTS
 OF_SHOWN = slice(BASE, BASE + FEATURES)
 OF_COMPANY = BASE + FEATURES
 """Where the weights of the linear part are: first those of b(s), then w and κ."""
-PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, -0.6, 0.08]
-_PRIOR_STD = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.6, 0.08]
+PRIOR_MEAN = np.r_[0.5, np.zeros(TASK_PARTS), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, -0.3, 0.08]
+_PRIOR_STD = np.r_[0.5, np.full(TASK_PARTS, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.3, 0.08]
 PRIOR_VARIANCE = _PRIOR_STD**2
 RHO_MEAN, RHO_STD = 0.1, 0.3
 _TASK_WIDTH, _CASE_WIDTH = 0.7, 0.12

@@ -18,8 +18,8 @@ from memento.memory.advantage_terms import NOISE, Cases, Hyper, Terms, Trials
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, -0.6, 0.08]
-PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.6, 0.08] ** 2
+PRIOR_MEAN = np.r_[0.5, np.zeros(24), 0.0, 0.6, 0.0, -0.6, 0.0, 0.7, -0.3, 0.08]
+PRIOR_VARIANCE = np.r_[0.5, np.full(24, 0.06), 0.15, 0.35, 0.1, 0.3, 0.15, 0.4, 0.3, 0.08] ** 2
 HYPER = Hyper((0.03, 0.02, 0.01, 0.04, 0.015), 0.25)
 
 

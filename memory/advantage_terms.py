@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from memento.memory.following import USUAL_SHARPNESS
-from memento.memory.form import in_common_of
+from memento.memory.form import SAME_TOOLS
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 Codes = NDArray[np.int64]
+Flags = NDArray[np.bool_]
 
 TASK_PARTS = 24
 FEATURES = 7
@@ -171,6 +172,13 @@ def case_kernel(cases: Cases, others: Cases) -> Singles:
     same_form = cases.form[:, None] == others.form
     alike *= in_common_of(same_tools, same_form)
     return alike
+
+
+def in_common_of(same_tools: Flags, same_form: Flags) -> Singles:
+    """What cases have in common in what they did: half by whether they called the same tools, half by whether
+    in the same form, which has the same tools. As the sum of two block matrices it is a covariance.
+    """
+    return np.add(same_tools, same_form, dtype=np.int8) * np.float32(SAME_TOOLS)
 
 
 def same_places(codes: Codes, others: Codes) -> tuple[Codes, Codes]:

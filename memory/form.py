@@ -15,13 +15,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from memento.memory.trajectory import Step
-
-Same = NDArray[np.bool_]
-Shares = NDArray[np.float32]
 
 SAME_TOOLS = 0.5
 """What cases have in common that called the same tools in another form; in the same form it is 1."""
@@ -46,13 +40,6 @@ def form_of(task: str, trajectory: Sequence[Step]) -> str:
                 calls.append(f"{call['name']}({', '.join(_named(call['args'], blanks))})")
                 blanks.hear(call["result"])
     return "; ".join(calls)
-
-
-def in_common_of(same_tools: Same, same_form: Same) -> Shares:
-    """What cases have in common in what they did: half by whether they called the same tools, half by whether
-    in the same form, which has the same tools. As the sum of two block matrices it is a covariance.
-    """
-    return np.add(same_tools, same_form, dtype=np.int8) * np.float32(SAME_TOOLS)
 
 
 @lru_cache(maxsize=10_000)

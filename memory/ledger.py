@@ -259,6 +259,7 @@ class Ledger:
 _slots = select(
     *(retrievals.c[name] for name in ("run_id", "case_id", "rank", "similarity", "q", "q_std")),
     retrievals.c.propensity,
+    retrievals.c.dissent,
     retrievals.c.used,
 )
 # Statements are built once: to build one takes SQLAlchemy longer than SQLite takes to carry it out.

@@ -21,7 +21,7 @@ class Shown(dict[str, Any]):
         q: float,
         q_std: float,
         propensity: float,
-        dissent: float = 0.0,
+        dissent: float | None = 0.0,
         used: bool | None = None,
     ) -> None:
         super().__init__(
@@ -31,7 +31,7 @@ class Shown(dict[str, Any]):
             q=q,
             q_std=q_std,
             propensity=propensity,
-            dissent=dissent,
+            dissent=dissent or 0.0,
             used=used,
         )
 

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from memento.memory.advantage import Belief
 from memento.memory.advantage_q import Believed
-from memento.memory.advantage_terms import Hyper
+from memento.memory.advantage_terms import Hyper, in_common_of
 from memento.memory.case_bank import Candidate
 from memento.memory.following import shares_by_size
-from memento.memory.form import in_common_of
 from memento.memory.slate import AGREEMENT, NEAR_DUPLICATE
 
 Floats = NDArray[np.float64]

@@ -79,11 +79,10 @@ class Before:
         doubts = np.asarray([candidate.doubt for candidate in candidates], np.float64)
         match = np.asarray(looks @ self.direction, np.float64)
         codes = np.asarray([code(candidate.case_id) for candidate in candidates], np.int64)
-        tools = [hash_of_tools(candidate.tools) for candidate in candidates]
-        did = np.asarray([code(called) for called in tools], np.int64)
-        forms = [code(c.form or called) for c, called in zip(candidates, tools, strict=True)]
-        form = np.asarray(forms, np.int64)
-        dissent = dissents(candidates, form)
+        did = np.asarray([code(hash_of_tools(candidate.tools)) for candidate in candidates], np.int64)
+        form = np.asarray([code(candidate.form) for candidate in candidates], np.int64)
+        succeeded = np.asarray([candidate.outcome == "success" for candidate in candidates])
+        dissent = dissents(vectors, succeeded, form)
         phi = features(similarities - usual, match, doubts, dissent, codes, self.state.marks)
         return Cases(codes, did, form, looks, phi)
 

@@ -12,12 +12,12 @@ def followed(cases: Sequence[Case], task: str, trajectory: Sequence[Step]) -> di
     run's form, called the same tools; None where the run or the case called none.
     """
     tools, form = tool_sequence(trajectory), form_of(task, trajectory)
-    by_form = any(case.form == form for case in cases)
-
-    def same(case: Case) -> bool:
-        return case.form == form if by_form else case.tools == tools
-
-    return {case.id: same(case) if tools and case.tools else None for case in cases}
+    same = [case.form == form for case in cases]
+    if not any(same):
+        same = [case.tools == tools for case in cases]
+    return {
+        case.id: did_so if tools and case.tools else None for case, did_so in zip(cases, same, strict=True)
+    }
 
 
 def shares(used: Mapping[str, bool | None]) -> dict[str, float]:

@@ -13,13 +13,10 @@ feature of the model of advantage. Agreement is none: how much there is says how
 not whether they are right.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from memento.memory.case_bank import Candidate
-
+Vectors = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -27,14 +24,13 @@ _WIDTH = 0.12
 _FEW = 0.3
 
 
-def dissents(candidates: Sequence[Candidate], form: Codes) -> Floats:
-    """Of each candidate from the others, shape (candidates,). Codes say in which form they did what they did,
-    0 where that is not known.
+def dissents(vectors: Vectors, succeeded: NDArray[np.bool_], form: Codes) -> Floats:
+    """Of each case from the others, shape (cases,). `vectors` are of unit length, shape (cases, dimensions);
+    `form` says by codes how they did what they did, 0 where that is not known.
     """
-    voters = np.asarray([candidate.outcome == "success" for candidate in candidates]) & (form != 0)
+    voters = succeeded & (form != 0)
     if not voters.any():
-        return np.zeros(len(candidates))
-    vectors = np.stack([candidate.vector for candidate in candidates])
+        return np.zeros(len(form))
     weights = np.exp((vectors @ vectors[voters].T - 1.0) / _WIDTH).astype(np.float64)
     weights[np.flatnonzero(voters), np.arange(int(voters.sum()))] = 0.0
     forms, which = np.unique(form[voters], return_inverse=True)

@@ -53,7 +53,7 @@ class Looks(NamedTuple):
     probation: bool
 
 
-class Marks(NamedTuple):
+class CaseMarks(NamedTuple):
     """What a model learns a case by: `did` and `form` are hashes of the tools that it called and of how."""
 
     vector: Vector
@@ -187,8 +187,9 @@ def remove(connection: Connection, namespace: str, case_id: str) -> dict[str, An
 
 
 def put_back(connection: Connection, row: dict[str, Any]) -> None:
-    """Write the row of a case that was removed."""
-    row = {**row, "in_bank": False, "deleted": False}
+    """Write the row of a case that was removed, maybe by an older version, whose rows tell no form."""
+    form = hash_of(Case.from_dict(row["body"]).form)
+    row = {**row, "form": form, "in_bank": False, "deleted": False}
     key = [cases.c.namespace, cases.c.id]
     connection.execute(insert(cases).values(row).on_conflict_do_update(index_elements=key, set_=row))
 
@@ -242,11 +243,11 @@ def read_outcomes(connection: Connection, namespace: str, ids: Sequence[str]) ->
     return {row.id: row.outcome for row in connection.execute(query.where(among(cases.c.id, ids)))}
 
 
-def read_marks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, Marks]:
+def read_marks(connection: Connection, namespace: str, ids: Sequence[str]) -> dict[str, CaseMarks]:
     """Those of the cases that are there."""
     rows = connection.execute(_MARKS, {"namespace": namespace, "ids": ids}).all()
     return {
-        case_id: Marks(
+        case_id: CaseMarks(
             np.frombuffer(vector, dtype=np.float32),
             hash_of_tools(tuple(tools)),
             form or "",

@@ -35,7 +35,9 @@ def case(number: int, vector: np.ndarray, form: str, outcome: str = "success") -
 
 def dissent_of(candidates: list[Candidate]) -> list[float]:
     form = np.asarray([code(one.form) for one in candidates], np.int64)
-    return [float(value) for value in dissents(candidates, form)]
+    vectors = np.stack([one.vector for one in candidates])
+    succeeded = np.asarray([one.outcome == "success" for one in candidates])
+    return [float(value) for value in dissents(vectors, succeeded, form)]
 
 
 @st.composite

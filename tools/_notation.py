@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from memento.tools._symbolic import CONSTANTS, FUNCTIONS, Refused
+from memento.tools.exact.names import CONSTANTS, FUNCTIONS
+from memento.tools.exact.steps import Refused
 
 MAX_LENGTH = 4_000
 MAX_NESTING = 50

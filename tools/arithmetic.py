@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from langchain_core.tools import ToolException
 from pydantic import BaseModel, Field
 
-from memento.tools import _symbolic
 from memento.tools._notation import to_python
 from memento.tools.config import Offer, ToolConfig
+from memento.tools.exact.evaluation import evaluate
+from memento.tools.exact.steps import NeedsProcess, Refused
 from memento.tools.limits import make_tool, run_worker, shorten
 
 SECONDS = 10.0
 _MEMORY = 1_500_000_000
+_WORKER = str(Path(__file__).with_name("_exact_worker.py"))
 
 
 class CalculateArgs(BaseModel):
@@ -29,10 +33,10 @@ def calculate(expression: str) -> str:
     try:
         source = to_python(expression)
         try:
-            return shorten(_symbolic.evaluate(source))
-        except _symbolic.NeedsProcess:
+            return shorten(evaluate(source))
+        except NeedsProcess:
             return shorten(_in_own_process(source))
-    except _symbolic.Refused as refused:
+    except Refused as refused:
         raise ToolException(f"calculate: {refused}") from None
     except Exception:  # noqa: BLE001  (sympy raises many kinds; none of their messages helps a model)
         raise ToolException(
@@ -43,15 +47,13 @@ def calculate(expression: str) -> str:
 def _in_own_process(source: str) -> str:
     """Symbolic work cannot be stopped from within, so it gets a process."""
     try:
-        answer = run_worker(_symbolic.__file__, {"source": source}, SECONDS, _MEMORY)
+        answer = run_worker(_WORKER, {"source": source}, SECONDS, _MEMORY)
     except TimeoutError:
-        raise _symbolic.Refused(
-            f"not done after {SECONDS:g} seconds: simplify it or compute it in parts"
-        ) from None
+        raise Refused(f"not done after {SECONDS:g} seconds: simplify it or compute it in parts") from None
     except MemoryError:
-        raise _symbolic.Refused("this needs too much memory: simplify it or compute it in parts") from None
+        raise Refused("this needs too much memory: simplify it or compute it in parts") from None
     if "refused" in answer:
-        raise _symbolic.Refused(answer["refused"])
+        raise Refused(answer["refused"])
     return str(answer["result"])
 
 

@@ -11,11 +11,6 @@ CANDIDATES = 64
 """How many cases are considered for a task."""
 FLOOR = 0.03
 """The share of runs in which nothing is shown, for ever: without it nobody could say what memory is worth."""
-AGREEMENT = 0.2
-"""What a case adds beside one that did the same, times the cosine of their tasks: a planner follows a pattern
-that several cases share more surely than one that they contradict, and their credit is clearer."""
-NEAR_DUPLICATE = 0.985
-"""Cosine from which two cases that did the same count as one."""
 
 
 def slot(

@@ -3,17 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.advantage import Belief
 from memento.memory.advantage_q import Believed
-from memento.memory.advantage_terms import Hyper, in_common_of
+from memento.memory.advantage_terms import Hyper
 from memento.memory.case_bank import Candidate
 from memento.memory.following import shares_by_size
-from memento.memory.slate import AGREEMENT, NEAR_DUPLICATE
+from memento.memory.likeness import Likeness, likeness_of
 
 Floats = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -63,8 +63,7 @@ class Slates:
     belief: Belief
     features: Floats
     form: Places
-    agreement: Floats
-    duplicates: NDArray[np.bool_]
+    likeness: Likeness
     nearest: int
     hyper: Hyper
     k: int
@@ -82,14 +81,14 @@ class Slates:
         rows = np.arange(draws)
         picked = np.full((draws, self.k), -1, np.int64)
         left, bonus = scores.copy(), np.zeros((draws, count))
-        agree = self.agreement.any()
+        agree = self.likeness.agreement.any()
         for rank in range(min(self.k, count)):
             worth = left + bonus if agree else left
             best = worth.argmax(axis=1)
             picked[:, rank] = np.where(np.isfinite(left[rows, best]), best, -1)
-            np.copyto(left, -np.inf, where=self.duplicates[best])
+            np.copyto(left, -np.inf, where=self.likeness.duplicates[best])
             if agree:
-                np.maximum(bonus, self.agreement[best], out=bonus)
+                np.maximum(bonus, self.likeness.agreement[best], out=bonus)
         return picked
 
     def pick_singles(self, scores: Floats) -> Places:
@@ -102,7 +101,7 @@ class Slates:
         """Those of the slate of the K nearest, shape (1, k)."""
         picked: list[int] = []
         for place in range(self.nearest):
-            if len(picked) < self.k and not self.duplicates[picked, place].any():
+            if len(picked) < self.k and not self.likeness.duplicates[picked, place].any():
                 picked.append(place)
         return np.asarray([picked + [-1] * (self.k - len(picked))], np.int64)
 
@@ -153,29 +152,12 @@ def slates_of(
     candidates: Sequence[Candidate], nearest: int, believed: Believed, hyper: Hyper, k: int
 ) -> Slates:
     """What is open among the candidates, of which the first `nearest` are the nearest, in that order."""
-    vectors = np.stack([candidate.vector for candidate in candidates])
-    cosines = (vectors @ vectors.T).astype(np.float64)
-    same_tools = _same([(c.tools, c.outcome) for c in candidates])
-    same = same_tools & _same([c.form for c in candidates])
-    duplicates = same & (cosines >= NEAR_DUPLICATE)
-    np.fill_diagonal(duplicates, val=True)
-    leads = np.asarray([bool(c.tools) and c.outcome == "success" for c in candidates])
-    in_common = in_common_of(same_tools, same) * leads[:, None]
-    agreement = AGREEMENT * in_common * np.maximum(cosines, 0.0)
     return Slates(
         belief=believed.belief,
         features=believed.features,
         form=believed.form,
-        agreement=agreement,
-        duplicates=duplicates,
+        likeness=likeness_of(candidates),
         nearest=nearest,
         hyper=hyper,
         k=k,
     )
-
-
-def _same(kinds: Sequence[Any]) -> NDArray[np.bool_]:
-    """Which are equal to which, shape (kinds, kinds)."""
-    numbers: dict[Any, int] = {}
-    places = np.asarray([numbers.setdefault(kind, len(numbers)) for kind in kinds])
-    return np.asarray(places[:, None] == places[None, :])

@@ -1,16 +1,17 @@
 """Draws from soft Q-learning's policy μ(c|s) ∝ μ₀(c|s)·exp(Q(s,c)/α), with the void case."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from memento.memory.case_bank import Candidate
-from memento.memory.form import SAME_TOOLS
+from memento.memory.likeness import Likeness, likeness_of
 from memento.memory.q_function import QValues
 from memento.memory.shown import Shown
-from memento.memory.slate import AGREEMENT, FLOOR, NEAR_DUPLICATE, slot
+from memento.memory.slate import FLOOR, slot
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +48,12 @@ class SoftDraw:
         self._values = values
         self._k = k
         self._rng = rng
+        self._cosines = np.asarray([candidate.similarity for candidate in candidates], dtype=np.float64)
         self._alpha = temperature(float(values.outcomes.sum()))
+
+    @cached_property
+    def _likeness(self) -> Likeness:
+        return likeness_of(self._candidates)
 
     def nearest(self) -> dict[str, Any]:
         """The top K by similarity."""
@@ -57,7 +63,7 @@ class SoftDraw:
     def best(self) -> dict[str, Any]:
         """The K greatest Q that are above the void case's, near-duplicates left out."""
         shown: list[Shown] = []
-        slate = _Slate(self._candidates)
+        slate = _Slate(self._cosines, self._likeness)
         while len(shown) < self._k and slate.open.any():
             worth = np.where(slate.open, self._values.q + slate.agreement, -np.inf)
             index = int(worth.argmax())
@@ -102,7 +108,7 @@ class SoftDraw:
         on, Q has what agreement with the slate adds.
         """
         shown: list[Shown] = []
-        slate = _Slate(self._candidates)
+        slate = _Slate(self._cosines, self._likeness)
         while len(shown) < self._k and slate.open.any():
             worth = self._values.q + slate.agreement
             chances, void = _soft_chances(
@@ -119,7 +125,7 @@ class SoftDraw:
         """How likely a slate is to be empty; None where it has no slot to fill."""
         if self._k == 0:
             return None
-        slate = _Slate(self._candidates)
+        slate = _Slate(self._cosines, self._likeness)
         return _soft_chances(slate.cosines, self._values.q, slate.open, self._values.void, self._alpha)[1]
 
     def _sure(self, arm: str, shown: list[Shown]) -> dict[str, Any]:
@@ -141,25 +147,16 @@ class _Slate:
     Arrays have shape (candidates,).
     """
 
-    def __init__(self, candidates: Sequence[Candidate]) -> None:
-        self._candidates = candidates
-        self.cosines = np.asarray([candidate.similarity for candidate in candidates], dtype=np.float64)
-        self.open = np.ones(len(candidates), dtype=bool)
-        self.agreement = np.zeros(len(candidates))
+    def __init__(self, cosines: Floats, likeness: Likeness) -> None:
+        self._likeness = likeness
+        self.cosines = cosines
+        self.open = np.ones(len(cosines), dtype=bool)
+        self.agreement = np.zeros(len(cosines))
 
     def take(self, index: int) -> None:
         """Close the drawn case, and those that did the same on nearly the same task."""
-        drawn = self._candidates[index]
-        self.open[index] = False
-        for other, candidate in enumerate(self._candidates):
-            if candidate.tools != drawn.tools or candidate.outcome != drawn.outcome:
-                continue
-            cosine, same = float(candidate.vector @ drawn.vector), candidate.form == drawn.form
-            if same and cosine >= NEAR_DUPLICATE:
-                self.open[other] = False
-            if drawn.tools and drawn.outcome == "success":
-                agreement = AGREEMENT * cosine * (1.0 if same else SAME_TOOLS)
-                self.agreement[other] = max(self.agreement[other], agreement)
+        self.open &= ~self._likeness.duplicates[index]
+        self.agreement = np.maximum(self.agreement, self._likeness.agreement[index])
 
 
 def _bar(values: QValues, shown: Sequence[Shown]) -> float:

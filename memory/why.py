@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,11 +12,12 @@ from memento.memory import auto, soft
 from memento.memory.advantage_q import AdvantageQ, Before
 from memento.memory.case_bank import Candidate
 from memento.memory.embeddings import unit
+from memento.memory.likeness import likeness_of
 from memento.memory.outcomes import Outcomes
 from memento.memory.policy import Policy
 from memento.memory.pool import Pool, pool_of
 from memento.memory.q_function import QValues
-from memento.memory.slate import CANDIDATES, FLOOR, NEAR_DUPLICATE
+from memento.memory.slate import CANDIDATES, FLOOR
 from memento.memory.slates import slates_of
 
 Vector = NDArray[np.float32]
@@ -112,6 +114,10 @@ class _Found:
     made_of: Floats
     outcomes: int
 
+    @cached_property
+    def _duplicates(self) -> NDArray[np.bool_]:
+        return likeness_of(self.candidates).duplicates
+
     def told(self, withheld: Sequence[tuple[str, float, str]]) -> Explanation:
         values = self.values
         void, std = (0.0, 0.0) if values is None else (values.void, values.void_std)
@@ -146,16 +152,9 @@ class _Found:
 
     def _against(self, place: int, values: QValues) -> str:
         candidate = self.candidates[place]
-        for other in range(len(self.candidates)):
-            rival = self.candidates[other]
-            same = rival.form == candidate.form and rival.outcome == candidate.outcome
-            if (
-                other != place
-                and same
-                and self.shown[other] > self.shown[place]
-                and float(rival.vector @ candidate.vector) >= NEAR_DUPLICATE
-            ):
-                return f"near-duplicate of {rival.case_id}"
+        rivals = np.flatnonzero(self._duplicates[place] & (self.shown > self.shown[place]))
+        if len(rivals):
+            return f"near-duplicate of {self.candidates[int(rivals[0])].case_id}"
         if candidate.outcome == "failure":
             return "it failed itself"
         if values.q[place] < values.void:

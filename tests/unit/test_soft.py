@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from memento.memory import Candidate, soft
+from memento.memory.likeness import AGREEMENT, NEAR_DUPLICATE
 from memento.memory.q_function import QValues
-from memento.memory.slate import AGREEMENT, FLOOR, NEAR_DUPLICATE
+from memento.memory.slate import FLOOR
 from tests.memory_tools import axis
 
 TOOLS: tuple[tuple[str, ...], ...] = ((), ("add",), ("sort",))

@@ -88,14 +88,18 @@ def _arm(rows: Sequence[Outcome]) -> dict[str, float]:
 
 
 def _gap(rows: Sequence[Outcome], one: str, other: str) -> dict[str, Any]:
-    """The paired difference over all seeds, and by seed."""
+    """The paired difference over all seeds, by seed, and without the tasks that met the floor in either."""
+    pair = [row for row in rows if row.arm in {one, other}]
+    floor = {(row.seed, row.number) for row in pair if row.floor}
 
-    def of(seeds: set[int]) -> Interval:
-        ours, theirs = ([r for r in rows if r.arm == arm and r.seed in seeds] for arm in (one, other))
-        return difference(ours, theirs)
+    def of(some: Sequence[Outcome]) -> Interval:
+        return difference(*([row for row in some if row.arm == arm] for arm in (one, other)))
 
-    seeds = {row.seed for row in rows}
-    return {**of(seeds), "by_seed": {seed: of({seed}) for seed in sorted(seeds)}}
+    return {
+        **of(pair),
+        "by_seed": {s: of([r for r in pair if r.seed == s]) for s in sorted({row.seed for row in pair})},
+        "without_floor": of([row for row in pair if (row.seed, row.number) not in floor]),
+    }
 
 
 def _mean(values: Sequence[float]) -> float:
@@ -112,7 +116,11 @@ def _singles(spans: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def _points(gap: Mapping[str, Any]) -> str:
     seeds = ", ".join(f"{one['points'] or 0.0:+.1f}" for one in gap["by_seed"].values())
-    return f"{told(Interval(points=gap['points'], low=gap['low'], high=gap['high']))}; by seed {seeds}"
+    return f"{_told(gap)}; by seed {seeds}; without the floor's runs {_told(gap['without_floor'])}"
+
+
+def _told(gap: Mapping[str, Any]) -> str:
+    return told(Interval(points=gap["points"], low=gap["low"], high=gap["high"]))
 
 
 def _families(families: Mapping[str, Mapping[str, float]]) -> str:

@@ -53,7 +53,8 @@ class Plan:
 class Outcome:
     """How one arm did on one task. `reward` is the true one, `judged` what the agent was told; `bad` counts
     the shown cases that are marked as a success and are none; `single` says whether the one seed case was
-    shown; `made` is the id of the case that the run added or repeated.
+    shown; `made` is the id of the case that the run added or repeated; `floor` marks a run of `auto` that
+    showed nothing only so that the effect of memory stays known.
     """
 
     plan: str
@@ -69,6 +70,7 @@ class Outcome:
     single: bool
     seconds: float
     made: str | None
+    floor: bool
     task: str
     reference: str
     answer: str
@@ -224,6 +226,7 @@ class _Runner:
             single=len(good) == 1 and good[0].id in shown,
             seconds=run["seconds"],
             made=run["case_id"],
+            floor=POLICIES[self.arm] == "auto" and run["arm"] == "none",
             task=task.task,
             reference=task.reference,
             answer=run["answer"],

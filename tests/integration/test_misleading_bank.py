@@ -60,6 +60,15 @@ def test_the_arms_meet_the_same_tasks_and_clean_never_sees_a_misleading_case(
     assert sum(row.bad for row in by_arm["similarity"]) > 0
 
 
+def test_a_run_of_the_floor_is_marked_as_one_and_shows_nothing(
+    tmp_path: Path, encoder: Encoder, wrong: OpenAIStub
+) -> None:
+    rows = run(plan(arms=("none", "auto"), tasks=30), tmp_path, encoder, wrong)
+    floor = [row for row in rows if row.floor]
+    assert floor
+    assert {(row.arm, row.shown) for row in floor} == {("auto", 0)}
+
+
 @pytest.mark.parametrize(("mode", "made"), [("fixed", False), ("growing", True)])
 def test_only_a_growing_bank_takes_runs_in(
     mode: Any, made: bool, tmp_path: Path, encoder: Encoder, wrong: OpenAIStub

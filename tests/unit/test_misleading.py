@@ -146,7 +146,8 @@ PLAN = Plan(set_name="demo", mode="fixed", arms=("similarity", "auto"), seeds=(0
 def outcome(seed: int, number: int, arm: str, reward: float, **other: Any) -> Outcome:
     values: dict[str, Any] = {
         "plan": PLAN.name, "family": "loan", "seed_family": "loan", "judged": reward, "shown": 4, "bad": 0,
-        "single": False, "seconds": 1.0, "made": None, "task": "t", "reference": "r", "answer": "a",
+        "single": False, "seconds": 1.0, "made": None, "floor": False, "task": "t", "reference": "r",
+        "answer": "a",
     }  # fmt: skip
     return Outcome(seed=seed, number=number, arm=arm, reward=reward, **{**values, **other})
 
@@ -168,6 +169,19 @@ def test_spans_are_by_seed_and_a_task_that_an_arm_lacks_does_not_count() -> None
     assert (gap["last"]["points"], gap["last"]["low"], gap["last"]["high"]) == (100, 100, 100)
     assert {seed: by["points"] for seed, by in gap["all"]["by_seed"].items()} == {0: 50, 1: 50}
     assert list(figures["differences"]) == ["auto - similarity"]
+
+
+def test_the_difference_is_also_told_without_the_runs_of_the_floor() -> None:
+    rows = [
+        outcome(
+            0, number, arm, float(arm == "similarity" or number < 90), floor=arm == "auto" and number >= 90
+        )
+        for number in range(120)
+        for arm in PLAN.arms
+    ]
+    gap = summary(PLAN, rows)["differences"]["auto - similarity"]
+    assert (gap["all"]["points"], gap["all"]["without_floor"]["points"]) == (-25, 0)
+    assert (gap["last"]["points"], gap["last"]["without_floor"]["points"]) == (-50, 0)
 
 
 @pytest.mark.parametrize("tasks", [1, 2, 3, 51])

@@ -52,7 +52,8 @@ class SoftDraw:
         self._alpha = temperature(float(values.outcomes.sum()))
 
     @cached_property
-    def _likeness(self) -> Likeness:
+    def likeness(self) -> Likeness:
+        """What the candidates have in common."""
         return likeness_of(self._candidates)
 
     def nearest(self) -> dict[str, Any]:
@@ -63,7 +64,7 @@ class SoftDraw:
     def best(self) -> dict[str, Any]:
         """The K greatest Q that are above the void case's, near-duplicates left out."""
         shown: list[Shown] = []
-        slate = _Slate(self._cosines, self._likeness)
+        slate = _Slate(self.likeness)
         while len(shown) < self._k and slate.open.any():
             worth = np.where(slate.open, self._values.q + slate.agreement, -np.inf)
             index = int(worth.argmax())
@@ -108,11 +109,11 @@ class SoftDraw:
         on, Q has what agreement with the slate adds.
         """
         shown: list[Shown] = []
-        slate = _Slate(self._cosines, self._likeness)
+        slate = _Slate(self.likeness)
         while len(shown) < self._k and slate.open.any():
             worth = self._values.q + slate.agreement
             chances, void = _soft_chances(
-                slate.cosines, worth, slate.open, _bar(self._values, shown), self._alpha
+                self._cosines, worth, slate.open, _bar(self._values, shown), self._alpha
             )
             drawn = int(self._rng.choice(len(self._candidates) + 1, p=np.append(chances, void)))
             if drawn == len(self._candidates):
@@ -125,8 +126,8 @@ class SoftDraw:
         """How likely a slate is to be empty; None where it has no slot to fill."""
         if self._k == 0:
             return None
-        slate = _Slate(self._cosines, self._likeness)
-        return _soft_chances(slate.cosines, self._values.q, slate.open, self._values.void, self._alpha)[1]
+        everything = np.ones(len(self._cosines), dtype=bool)
+        return _soft_chances(self._cosines, self._values.q, everything, self._values.void, self._alpha)[1]
 
     def _sure(self, arm: str, shown: list[Shown]) -> dict[str, Any]:
         return {
@@ -147,11 +148,10 @@ class _Slate:
     Arrays have shape (candidates,).
     """
 
-    def __init__(self, cosines: Floats, likeness: Likeness) -> None:
+    def __init__(self, likeness: Likeness) -> None:
         self._likeness = likeness
-        self.cosines = cosines
-        self.open = np.ones(len(cosines), dtype=bool)
-        self.agreement = np.zeros(len(cosines))
+        self.open = np.ones(len(likeness.duplicates), dtype=bool)
+        self.agreement = np.zeros(len(likeness.duplicates))
 
     def take(self, index: int) -> None:
         """Close the drawn case, and those that did the same on nearly the same task."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,6 @@ from memento.memory import auto, soft
 from memento.memory.advantage_q import AdvantageQ, Before
 from memento.memory.case_bank import Candidate
 from memento.memory.embeddings import unit
-from memento.memory.likeness import likeness_of
 from memento.memory.outcomes import Outcomes
 from memento.memory.policy import Policy
 from memento.memory.pool import Pool, pool_of
@@ -72,7 +70,9 @@ def explain(
     """
     space = namespace or policy.bank.namespace
     vector = unit(policy.bank.checked_vector(task_vector))
-    found = _Found(policy, space, {"nothing": 1.0}, [], None, np.zeros(0), np.zeros((0, 0)), 0)
+    found = _Found(
+        policy, space, {"nothing": 1.0}, [], None, np.zeros(0), np.zeros((0, 0), bool), np.zeros((0, 0)), 0
+    )
     if isinstance(policy.q_function, AdvantageQ):
         before = policy.q_function.before(space, policy.ledger.last_number(space) + 1, vector)
         pool = pool_of(policy.bank, vector, space, before, exclude)
@@ -111,12 +111,9 @@ class _Found:
     candidates: Sequence[Candidate]
     values: QValues | None
     shown: Floats
+    duplicates: NDArray[np.bool_]
     made_of: Floats
     outcomes: int
-
-    @cached_property
-    def _duplicates(self) -> NDArray[np.bool_]:
-        return likeness_of(self.candidates).duplicates
 
     def told(self, withheld: Sequence[tuple[str, float, str]]) -> Explanation:
         values = self.values
@@ -152,7 +149,7 @@ class _Found:
 
     def _against(self, place: int, values: QValues) -> str:
         candidate = self.candidates[place]
-        rivals = np.flatnonzero(self._duplicates[place] & (self.shown > self.shown[place]))
+        rivals = np.flatnonzero(self.duplicates[place] & (self.shown > self.shown[place]))
         if len(rivals):
             return f"near-duplicate of {self.candidates[int(rivals[0])].case_id}"
         if candidate.outcome == "failure":
@@ -169,7 +166,8 @@ def _by_advantage(policy: Policy, namespace: str, before: Before, pool: Pool) ->
     chances, shown = auto.chances(slates, before.state, np.random.default_rng(policy.seed))
     made_of = before.state.posterior.made_of(believed.belief, believed.features)
     outcomes = before.state.outcomes
-    return _Found(policy, namespace, chances, candidates, believed.values, shown, made_of, outcomes)
+    same = slates.likeness.duplicates
+    return _Found(policy, namespace, chances, candidates, believed.values, shown, same, made_of, outcomes)
 
 
 def _by_q(policy: Policy, vector: Vector, namespace: str, candidates: list[Candidate]) -> _Found:
@@ -191,4 +189,5 @@ def _by_q(policy: Policy, vector: Vector, namespace: str, candidates: list[Candi
         shown *= 1.0 - FLOOR
         left = 1.0 - FLOOR
         chances = {"floor": FLOOR, "nothing": left * empty, "learned": left * (1.0 - empty)}
-    return _Found(policy, namespace, chances, candidates, values, shown, np.zeros((0, 0)), outcomes.total())
+    same, made_of = draw.likeness.duplicates, np.zeros((0, 0))
+    return _Found(policy, namespace, chances, candidates, values, shown, same, made_of, outcomes.total())

@@ -70,8 +70,8 @@ def print_report(plan: Plan, outcomes: Sequence[Outcome]) -> None:
     screen.print(table)
     screen.print(f"first: {_FIRST} tasks a seed; last: half of them; {_SINGLE if single else _MISLEADING}")
     for name, spans in figures["differences"].items():
-        for span, label in (("all", "all"), ("first", "first"), ("last", "last")):
-            screen.print(f"{name}, {label}: {_points(spans[span])}", soft_wrap=True)
+        for span, gap in spans.items():
+            screen.print(f"{name}, {span}: {_points(gap)}", soft_wrap=True)
     screen.print("by family: " + _families(figures["families"]), soft_wrap=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .shown import show
-from .steps import Equation, NeedsProcess, Refused, whole
+from .steps import NO_EXPRESSION, Equation, NeedsProcess, Refused, whole
 
 if TYPE_CHECKING:
     from .steps import Steps
@@ -102,7 +102,7 @@ def shown_solutions(steps: Steps, equations: list[Any], unknowns: list[Any]) -> 
 
 
 def _one(value: Any) -> Any:
-    if isinstance(value, (tuple, bool, str, Equation)):
+    if isinstance(value, NO_EXPRESSION):
         raise Refused("an expression is needed here, not an equation or a list")
     return value
 

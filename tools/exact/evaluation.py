@@ -10,7 +10,7 @@ from . import functions
 from .algebra import shown_solutions
 from .names import ANY_NUMBER, CONSTANTS, FUNCTIONS, SYMBOLIC, UNKNOWN
 from .shown import show
-from .steps import MAX_BITS, MAX_DEPTH, Equation, NeedsProcess, Refused, Steps, not_zero
+from .steps import MAX_BITS, MAX_DEPTH, NO_EXPRESSION, Equation, NeedsProcess, Refused, Steps, not_zero
 
 
 def evaluate(source: str, *, free: bool = False) -> str:
@@ -72,7 +72,7 @@ class _Evaluation:
 
     def scalar(self, node: ast.expr) -> Any:
         value = self.value(node)
-        if isinstance(value, (tuple, bool, str, Equation)):
+        if isinstance(value, NO_EXPRESSION):
             raise Refused("a single number or expression is needed here, not a list or an equation")
         return value
 
@@ -169,7 +169,7 @@ class _Evaluation:
                 f"{name} takes {count} argument{'' if count == '1' else 's'}, not {len(values)}"
                 " (write numbers inside a function without thousands commas)"
             )
-        if name not in SYMBOLIC and any(isinstance(value, (tuple, bool, str, Equation)) for value in values):
+        if name not in SYMBOLIC and any(isinstance(value, NO_EXPRESSION) for value in values):
             raise Refused(f"{name} takes numbers")
         if name in SYMBOLIC and not self.steps.free:
             raise NeedsProcess

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .steps import MAX_BITS, MAX_DIGITS, MAX_EXPONENT, NeedsProcess, Refused, not_zero, whole
+from .steps import MAX_BITS, MAX_DIGITS, MAX_EXPONENT, NeedsProcess, Refused, bits_of, not_zero, whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,11 +20,9 @@ def power(steps: Steps, base: Any, exponent: Any) -> Any:
     if base == 0 or (base in (1, -1) and exponent.is_Rational):
         return steps.keep(base**exponent)
     if exponent.is_Rational and base.is_number:
-        size = int(base.p).bit_length() + int(base.q).bit_length() if base.is_Rational else 0
+        size = bits_of(base) if base.is_Rational else 0
         # Roots of integers become rational again in a power, so bits inside an expression count as well.
-        size = size or 2 * sum(
-            int(n.p).bit_length() + int(n.q).bit_length() for n in base.atoms(sympy.Rational)
-        )
+        size = size or 2 * sum(bits_of(number) for number in base.atoms(sympy.Rational))
         if abs(exponent) * max(size, 2) > MAX_BITS:
             raise Refused("the power is too large to compute exactly")
         if exponent.q > 1 and (size > MAX_DIGITS or exponent.q > MAX_DIGITS) and not steps.free:
@@ -118,7 +116,7 @@ def multiple(_: Steps, *values: Any) -> Any:
     from sympy import Integer
 
     wholes = [whole(abs(value), "lcm") for value in values]
-    if sum(whole.bit_length() for whole in wholes) > MAX_BITS:
+    if sum(value.bit_length() for value in wholes) > MAX_BITS:
         raise Refused("the least common multiple may be too large to compute")
     return Integer(lcm(*wholes))
 

@@ -15,7 +15,8 @@ CONSTANTS = {"pi": "pi", "e": "E", "E": "E", "tau": "tau", "I": "I", "i": "I", "
 UNKNOWN = re.compile(r"(?:[A-Za-z]|alpha|beta|gamma|delta|theta|phi|omega)(?:_?[0-9]{1,2})?")
 
 ANY_NUMBER = 10_000
-FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
+_PLAIN = ("sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh")
+_NUMERIC: dict[str, tuple[Callable[..., Any], int, int]] = {
     "sqrt": (functions.root, 1, 1),
     "cbrt": (lambda steps, value: functions.root(steps, value, functions.integer(3)), 1, 1),
     "root": (functions.root, 1, 2),
@@ -41,17 +42,11 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "log": (functions.logarithm, 1, 2),
     "log2": (lambda steps, value: functions.logarithm(steps, value, functions.integer(2)), 1, 1),
     "log10": (lambda steps, value: functions.logarithm(steps, value, functions.integer(10)), 1, 1),
-    "sin": (functions.plain("sin"), 1, 1),
-    "cos": (functions.plain("cos"), 1, 1),
-    "tan": (functions.plain("tan"), 1, 1),
-    "asin": (functions.plain("asin"), 1, 1),
-    "acos": (functions.plain("acos"), 1, 1),
-    "atan": (functions.plain("atan"), 1, 1),
-    "sinh": (functions.plain("sinh"), 1, 1),
-    "cosh": (functions.plain("cosh"), 1, 1),
-    "tanh": (functions.plain("tanh"), 1, 1),
+    **{name: (functions.plain(name), 1, 1) for name in _PLAIN},
     "percent": (functions.percent, 1, 1),
     "degrees": (functions.degrees, 1, 1),
+}
+SYMBOLIC: dict[str, tuple[Callable[..., Any], int, int]] = {
     "simplify": (algebra.simplify, 1, 1),
     "expand": (algebra.expand, 1, 1),
     "factor": (algebra.factor, 1, 1),
@@ -60,4 +55,5 @@ FUNCTIONS: dict[str, tuple[Callable[..., Any], int, int]] = {
     "integrate": (algebra.integrate, 1, 4),
     "limit": (algebra.limit, 3, 3),
 }
-SYMBOLIC = {"simplify", "expand", "factor", "solve", "diff", "integrate", "limit"}
+FUNCTIONS = {**_NUMERIC, **SYMBOLIC}
+"""Each with the least and the most arguments that it takes."""

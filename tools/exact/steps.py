@@ -27,6 +27,10 @@ class Equation:
     right: Any
 
 
+NO_EXPRESSION = (tuple, bool, str, Equation)
+"""What a value may be that cannot be computed with."""
+
+
 class Steps:
     """The steps of one computation. `free` allows what may take long."""
 
@@ -38,7 +42,7 @@ class Steps:
     def keep(self, value: Any) -> Any:
         """The value, if it may be computed further."""
         if value.is_Rational:
-            bits = int(value.p).bit_length() + int(value.q).bit_length()
+            bits = bits_of(value)
             self.work += bits
             if bits > MAX_BITS or self.work > MAX_WORK:
                 raise Refused("the numbers become too large to compute exactly")
@@ -62,6 +66,11 @@ def _undefined() -> tuple[Any, Any]:
     import sympy
 
     return sympy.zoo, sympy.nan
+
+
+def bits_of(rational: Any) -> int:
+    """Of its numerator and denominator together."""
+    return int(rational.p).bit_length() + int(rational.q).bit_length()
 
 
 def not_zero(value: Any) -> Any:

@@ -42,7 +42,7 @@ _ROOM = 16_000_000
 # Of 100,000 cases Chroma's own (100, 16 and 100) misses every tenth of the nearest 64: `make bench-bank`.
 _GRAPH: "CreateHNSWConfiguration" = {"ef_construction": 400, "max_neighbors": 32}
 # With each change that is not yet in the index's files the next one takes longer: 14 ms become 26 with 700.
-_CHANGEABLE: "UpdateHNSWConfiguration" = {"ef_search": 256, "sync_threshold": 250}
+_CHANGEABLE: "UpdateHNSWConfiguration" = {"ef_search": 400, "sync_threshold": 250}
 _log = logging.getLogger("memento")
 
 

@@ -30,9 +30,9 @@ _SIZES_AFTER = 50  # runs; before, a slate of another size than the best would t
 _CAUTION = 0.5  # of what all cases share, added to what exploring is expected to cost
 _LEAST_COST = 0.03
 _NOT_TRIED = 0.3  # of runs, at first, do not explore whatever it promises
-_BY_RECORD = 0.5  # of runs, at most, explore because that did best
+_AT_MOST = 0.5  # of runs explore because that did best, and of the others because the fund pays for it
 _TEACHES = 0.06  # at first: what the outcome of a single case is worth beyond that of a slate
-_WITHOUT = 0.35  # of runs show nothing while it is as likely as not that cases do not help, and else less
+_WITHOUT = 0.5  # of runs, at most, show nothing for as likely as it is that cases do not help
 _WITHOUT_TOLD = 0.08  # times that likelihood, where they tell what they did: by the prior (κ) they help
 _FUND, _FROM_GAINS = 0.16, 0.25
 
@@ -113,6 +113,8 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     sizes = np.where(nearest, near_sizes, learned_sizes)
     teaches = np.asarray(settling**2 * _TEACHES * (sizes > 1), np.float64)
     some, by_record = _compared(slates, state, options, teaches, rng)
+    if not slates.told:
+        paid &= rng.random(len(paid)) < _AT_MOST
     tries = (by_record | paid) & _may_explore(slates, state, rng)
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
     sizes = np.where(tries, explored.lengths, np.where(some, sizes, 0))
@@ -237,7 +239,7 @@ def _compared(
     without = doubt * np.sqrt(slates.belief.baseline_variance) * rng.standard_normal(count)
     known = np.maximum(options["similarity"], options["learned"])
     shows = rng.random(count) >= _without(slates, state)
-    may = (rng.random(count) < _BY_RECORD) & (not slates.told)
+    may = (rng.random(count) < _AT_MOST) & (not slates.told)
     better = options["explored"] > np.maximum(known - teaches, without)
     return (known > without) & shows, better & shows & may
 
@@ -246,7 +248,7 @@ def _without(slates: Slates, state: State) -> float:
     """The share of runs without cases, to learn what cases are compared with, while it is not clear that they
     help.
     """
-    return _WITHOUT_TOLD * state.doubt if slates.told else _WITHOUT * min(1.0, 2.0 * state.doubt)
+    return _WITHOUT_TOLD * state.doubt if slates.told else min(_WITHOUT, state.doubt)
 
 
 def _settling(state: State) -> float:

@@ -8,9 +8,9 @@ and now and then others, to learn from.
    known of b(s), of all cases at large (w) and of how far slates of their kind keep what is promised
    (memory/promises.py), and not of each case: the largest of many noisy values is nearly always above
    nothing.
-3. A run shows nothing for as likely as it is, from mean rewards alone, that cases do not help, every second
-   run at most: all else is measured against b(s), and a few unlucky runs without cases would make whatever is
-   shown look good.
+3. Unless the fund pays for exploring (4), a run shows nothing for as likely as it is, from mean rewards
+   alone, that cases do not help, every second run at most: all else is measured against b(s), and a few unlucky runs
+   without cases would make whatever is shown look good.
 4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
    sampling, with a seventh of the deviation: of many more cases than there are runs, one that did well is
    worth another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a
@@ -21,12 +21,11 @@ and now and then others, to learn from.
    best known, and where its expected cost still fits into a fund: a little that grows as the root of the
    number of runs, and a quarter of what the shown slates have been seen to bring beyond chance, less what
    exploring cost. So that is bounded beforehand (as conservative bandits do, Wu et al. 2016), and where the
-   model finds little to hope for, less is spent.
-   The cost is taken a deviation of the record of exploring too low, as far as it is clear that cases help: a
-   few unlucky runs would else end it for hundreds. The fuller the fund, the more of its deviation, up to two,
-   is added to each case (upper confidence bounds; Auer et al. 2002): a home that gains by the best case that
-   it knows can pay for looking for a better one. In three of ten early runs no single case is explored, so
-   that all else is still compared with it.
+   model finds little to hope for, less is spent. The cost is taken a deviation of the record of exploring too
+   low, as far as it is clear that cases help: a few unlucky runs would else end it for hundreds. The fuller
+   the fund, the more of its deviation, up to two, is added to each case (upper confidence bounds; Auer et al.
+   2002): a home that gains by the best case that it knows can pay for looking for a better one. In three of
+   ten early runs no single case is explored, so that all else is still compared with it.
 5. Slates of any size are shown now and then, the nearest cases too, and less as runs go by: of fewer cases
    more is learned, and what several add up to only so. Where cases tell what they did it is one learned slate
    in twenty, for ever.

@@ -113,9 +113,7 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     sizes = np.where(nearest, near_sizes, learned_sizes)
     teaches = np.asarray(settling**2 * _TEACHES * (sizes > 1), np.float64)
     some, by_record = _compared(slates, state, options, teaches, rng)
-    if not slates.told:
-        paid &= rng.random(len(paid)) < _AT_MOST
-    tries = (by_record | paid) & _may_explore(slates, state, rng)
+    tries = (by_record | (paid & _may_pay(slates, rng))) & _may_explore(slates, state, rng)
     kinds = np.where(tries, "explored", np.where(some, np.where(nearest, "similarity", "learned"), "nothing"))
     sizes = np.where(tries, explored.lengths, np.where(some, sizes, 0))
     first = {"explored": explored, "similarity": near, "learned": learned}.get(str(kinds[0]))
@@ -221,6 +219,11 @@ def _paid(slates: Slates, state: State, explored: Drawn, trying: Floats, best: B
     value = max(best.value, 0.0)
     cost = np.maximum(_LEAST_COST, value - worth + _CAUTION * slates.common_std(explored, sizes))
     return np.asarray((hoped > value) & (cost <= fund(state)))
+
+
+def _may_pay(slates: Slates, rng: np.random.Generator) -> Flags:
+    """Whether the fund may pay for exploring in each draw."""
+    return (rng.random(1 + REDRAWS) < _AT_MOST) | slates.told
 
 
 def _may_explore(slates: Slates, state: State, rng: np.random.Generator) -> Flags:

@@ -444,7 +444,7 @@ def test_a_full_fund_looks_for_cases_that_may_be_better_than_the_best_known(quic
         return float(auto.chances(slates, state, np.random.default_rng(1))[1][place])
 
     assert chance(0.0) > 0.5
-    assert chance(40.0) < chance(0.0) - 0.02
+    assert chance(40.0) < chance(0.0) - 0.1
 
 
 def test_however_well_exploring_does_other_choices_are_still_compared_with_it(quick_bank: CaseBank) -> None:

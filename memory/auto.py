@@ -9,8 +9,8 @@ and now and then others, to learn from.
    (memory/promises.py), and not of each case: the largest of many noisy values is nearly always above
    nothing.
 3. Unless the fund pays for exploring (4), a run shows nothing for as likely as it is, from mean rewards
-   alone, that cases do not help, every second run at most: all else is measured against b(s), and a few unlucky runs
-   without cases would make whatever is shown look good.
+   alone, that cases do not help, every second run at most: all else is measured against b(s), and a few
+   unlucky runs without cases would make whatever is shown look good.
 4. The explored slate is the one case with the greatest f(s,c) in a draw of all from the posterior (Thompson
    sampling, with a seventh of the deviation: of many more cases than there are runs, one that did well is
    worth another look sooner than a new one; Bayati et al. 2020). Of one among four, what comes says a

@@ -20,7 +20,7 @@ _HOPE, _FULL = 2.0, 5.0  # of the same, added to each case where the fund has so
 _RANKING_DOUBT = 0.5  # of that of what all cases share, when ranking them for the learned slate
 _VALUE_DOUBT = 0.25  # of the same, when deciding between the options
 _BASELINE_DOUBT = 0.3  # of that of b(s), the less, the clearer mean rewards say that cases do not help
-_PROMISE_DOUBT = 0.5  # of that of how far promises are kept; it falls only where cases tell what they did
+_PROMISE_DOUBT = 0.5  # of that of how far promises are kept
 _SETTLED_AFTER = 500  # runs; then these three have fallen by a third, and what a single teaches by half
 _CASE_NOISE, _CASE_NOISE_RUNS = 0.2, 200  # of that of a case's own effect, and when it has fallen by a third
 _RANDOM_SIZE = 0.3  # share of slates whose size is drawn
@@ -98,11 +98,10 @@ def draws_of(slates: Slates, state: State, rng: np.random.Generator) -> Draws:
     learned_sizes = _or_any(_sizes(slates, state, learned, ranking, rng), learned, slates, state, rng)
     paid = _paid(slates, state, explored, trying, best)
     settling = _settling(state)
-    promise_doubt = _PROMISE_DOUBT * (settling if slates.told else 1.0)
 
     def worth(kind: str, drawn: Drawn, sizes: Places) -> Floats:
         held = slates.belief.mean[drawn.held] + settling * _VALUE_DOUBT * _at(moved, drawn)
-        return state.kept[kind].drawn(slates.promised(drawn, sizes, held), promise_doubt, rng)
+        return state.kept[kind].drawn(slates.promised(drawn, sizes, held), settling * _PROMISE_DOUBT, rng)
 
     options = {
         "similarity": worth("similarity", near, near.lengths),

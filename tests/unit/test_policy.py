@@ -16,7 +16,6 @@ from memento.memory import Case, CaseBank, Ledger, Policy, Selection, auto, buil
 from memento.memory.advantage_q import AdvantageQ
 from memento.memory.draws import REDRAWS
 from memento.memory.errors import UsageError
-from memento.memory.promises import KINDS, Kept
 from memento.memory.q_function import QValues
 from memento.memory.slate import FLOOR
 from memento.memory.slates import Slates, slates_of
@@ -414,25 +413,6 @@ def test_nothing_is_shown_for_as_likely_as_it_is_that_cases_do_not_help(quick_ba
     empty = sum(one["nothing"] for one in chances)
     known = sum(one["similarity"] + one["learned"] for one in chances)
     assert empty / (empty + known) > min(0.5, doubt) - 0.04
-
-
-def test_nearest_cases_that_were_unlucky_are_tried_again_however_many_runs_have_passed(
-    quick_bank: CaseBank,
-) -> None:
-    silent(quick_bank, 12)
-    before = AdvantageQ(quick_bank.ledger).before(quick_bank.namespace, 1, TASK)
-    found = quick_bank.search(TASK, 64)
-    slates = slates_of(found, len(found), before.belief(found, 0.5), before.hyper, 4)
-    sure, unsure = np.diag([1e-6, 1e-6]), np.diag([0.07**2, 1e-6])
-    kept = {kind: Kept(np.asarray([-0.5, 0.0]), sure) for kind in KINDS}
-
-    def shown(number: int) -> float:
-        known = kept | {"similarity": Kept(np.asarray([-0.03, 0.0]), unsure)}
-        state = replace(before.state, number=number, doubt=0.2, kept=known)
-        draws = [auto.chances(slates, state, np.random.default_rng(seed))[0] for seed in range(40)]
-        return float(np.mean([one["similarity"] for one in draws]))
-
-    assert shown(20_000) > 0.05
 
 
 def test_what_the_best_known_would_have_gained_is_what_exploring_it_is_charged(quick_bank: CaseBank) -> None:

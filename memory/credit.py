@@ -1,10 +1,15 @@
 """Who gets how much of a reward."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from memento.memory.case import Case
 from memento.memory.form import form_of
 from memento.memory.trajectory import Step, tool_sequence
+
+SAID = "said"
+"""How it is known which cases a run used, where that is what its planner said."""
+_GUARD_FROM = 2.0, 4.0
+_GUARD_RATIO = 1.5
 
 
 def followed(cases: Sequence[Case], task: str, trajectory: Sequence[Step]) -> dict[str, bool | None]:
@@ -29,3 +34,18 @@ def shares(used: Mapping[str, bool | None]) -> dict[str, float]:
     """
     chosen = [case_id for case_id, was_used in used.items() if was_used] or list(used)
     return {case_id: (1 / len(chosen) if case_id in chosen else 0.0) for case_id in used}
+
+
+def follows_success(said: Iterable[tuple[float, Iterable[bool | None]]]) -> bool:
+    """Whether what planners said they used depends so much on how runs ended, either way, that it must not
+    decide who gets the credit. What was seen to be used may depend on it: it is why. `said` has, of each run
+    whose planner said so, the reward and whether it used each shown case.
+    """
+    cited, shown = [0.0, 0.0], [0.0, 0.0]
+    for reward, used in said:
+        ended = int(reward >= 0.5)  # noqa: PLR2004
+        known = [was_used for was_used in used if was_used is not None]
+        shown[ended] += len(known)
+        cited[ended] += sum(known)
+    rates = [(c + _GUARD_FROM[0]) / (s + _GUARD_FROM[1]) for c, s in zip(cited, shown, strict=True)]
+    return max(rates) > _GUARD_RATIO * min(rates)

@@ -100,6 +100,7 @@ class OutcomeRow:
     vector: Vector
     candidate_cosine: float | None
     shown: tuple[Shown, ...]
+    use_is: str | None
     reward: float | None
     weight: float
 
@@ -384,6 +385,7 @@ def _outcome_row(row: RowMapping, shown: Sequence[Shown], counting: tuple[float,
         vector=np.frombuffer(row["vector"], dtype=np.float32),
         candidate_cosine=float(np.mean(similarities)) if similarities else None,
         shown=tuple(shown),
+        use_is=row["use_is"],
         reward=reward,
         weight=weight,
     )

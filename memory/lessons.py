@@ -1,8 +1,8 @@
 """What one run teaches KernelQ, read from the ledger."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,9 @@ REGRESSORS = 1 + PARTS + 3
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """One run: the direction of its task, shape (48,), its regressors, shape (28,), its counting reward (None
-    while unknown) and that reward's weight, and each shown case's share of the credit.
+    while unknown) and that reward's weight, and each shown case's share of the credit. Where the planner said
+    what it used, `said` is whether it used each shown case, and `doubted` the same run read as if nothing
+    were known of that.
     """
 
     number: int
@@ -38,6 +40,8 @@ class Lesson:
     reward: float | None
     weight: float
     shares: Mapping[str, float] = field(default_factory=dict)
+    said: tuple[bool | None, ...] = ()
+    doubted: Self | None = None
 
     @property
     def key(self) -> tuple[int, str]:
@@ -91,16 +95,23 @@ def _lessons(connection: Connection, rows: Sequence[Row[Any]]) -> list[Lesson]:
 def _lesson(row: Row[Any], slots: Sequence[Row[Any]], reward: float | None, weight: float) -> Lesson:
     direction, task = seen(np.frombuffer(row.vector, dtype=np.float32))
     usual = USUAL_COSINE if row.usual_cosine is None else row.usual_cosine
-    shares = credit.shares({slot.case_id: slot.used for slot in slots})
-    shown = np.zeros(3)
-    for slot in slots:
-        shown += shares[slot.case_id] * np.asarray([1.0, slot.similarity - usual, slot.doubt or 0.0])
-    regressors = np.concatenate([task, shown])
-    return Lesson(row.number, row.run_id, row.revision, direction, regressors, reward, weight, shares)
+    shown = {slot.case_id: np.asarray([1.0, slot.similarity - usual, slot.doubt or 0.0]) for slot in slots}
+
+    def read(used: Mapping[str, bool | None]) -> Lesson:
+        shares = credit.shares(used)
+        mean = sum((shares[case_id] * shown[case_id] for case_id in shares), np.zeros(3))
+        regressors = np.concatenate([task, mean])
+        return Lesson(row.number, row.run_id, row.revision, direction, regressors, reward, weight, shares)
+
+    lesson = read({slot.case_id: slot.used for slot in slots})
+    if row.use_is != credit.SAID:
+        return lesson
+    said = tuple(slot.used for slot in slots)
+    return replace(lesson, said=said, doubted=read(dict.fromkeys(shown)))
 
 
 _NAMESPACE = runs.c.namespace == bindparam("namespace")
-_COLUMNS = [runs.c[name] for name in ("run_id", "number", "revision", "vector", "usual_cosine")]
+_COLUMNS = [runs.c[name] for name in ("run_id", "number", "revision", "vector", "usual_cosine", "use_is")]
 _LAST = select(func.max(runs.c.number)).where(_NAMESPACE, runs.c.learn)
 _LEARNED = select(*_COLUMNS).where(_NAMESPACE, runs.c.learn)
 _AFTER = _LEARNED.where(runs.c.number > bindparam("number"))

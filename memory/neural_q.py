@@ -161,14 +161,18 @@ def _taught(
     rows: Sequence[OutcomeRow], cases: Mapping[str, tuple[Vector, Outcome]], usual: float
 ) -> tuple[Pairs, Floats, Floats]:
     """What runs teach, in run order: the pairs, each with its run's reward, and its case's share of the
-    credit times the reward's weight.
+    credit times the reward's weight. All that were shown share it where what planners said they used follows
+    success.
     """
+    said = [row for row in rows if row.use_is == credit.SAID and row.reward is not None]
+    guarded = credit.follows_success((row.reward or 0.0, [slot.used for slot in row.shown]) for row in said)
     numbers = {case_id: number for number, case_id in enumerate(sorted(cases))}
     states, places, names, table = [], [], [], []
     for row in rows:
         if row.reward is None:
             continue
-        shares = credit.shares({slot.case_id: slot.used for slot in row.shown})
+        doubted = guarded and row.use_is == credit.SAID
+        shares = credit.shares({slot.case_id: None if doubted else slot.used for slot in row.shown})
         taught = [slot for slot in row.shown if slot.case_id in cases and shares[slot.case_id]]
         for slot in taught:
             vector, outcome = cases[slot.case_id]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from memento.memory import credit
 from memento.memory.components import COMPONENTS
 from memento.memory.ledger import Ledger, OutcomeRow
 from memento.memory.lessons import REGRESSORS, Lesson, count_rewarded, read_after, read_changed, read_last
@@ -53,7 +54,8 @@ class Evidence:
 
 class Outcomes:
     """A namespace's outcomes. A function of the ledger alone: the order in which rewards came is no part
-    of it, since everything is summed in run order.
+    of it, since everything is summed in run order. While what planners said they used follows success in the
+    newest runs, all cases that were shown share the credit.
     """
 
     def __init__(self, ledger: Ledger, namespace: str) -> None:
@@ -66,6 +68,7 @@ class Outcomes:
     def _forget(self) -> None:
         self._last = self._revision = 0
         self._window: dict[Key, Lesson] = {}
+        self._guarded = False
         self._cases: dict[str, dict[Key, Lesson]] = {}
         self._evidence: dict[str, tuple[int, Evidence]] = {}  # with the number of its oldest run
         self._rewarded: list[OutcomeRow] = []
@@ -91,6 +94,8 @@ class Outcomes:
             for lesson in changed:
                 self._take(lesson)
             self._window = {key: one for key, one in self._window.items() if key[0] > self._last - WINDOW}
+            if changed:
+                self._guard()
 
     def of(self, case_ids: Sequence[str]) -> list[Evidence]:
         """The newest outcomes of each case, in the order of the cases."""
@@ -100,7 +105,7 @@ class Outcomes:
     def recent(self) -> tuple[int, list[Lesson]]:
         """The number of the newest run, and those of the newest 1,024 that have a reward, in run order."""
         with self._lock:
-            return self._last, [self._window[key] for key in sorted(self._window)]
+            return self._last, [self._read(self._window[key]) for key in sorted(self._window)]
 
     def total(self) -> int:
         """How many runs have a reward."""
@@ -139,6 +144,16 @@ class Outcomes:
                 del known[min(known)]
             self._evidence.pop(case_id, None)
 
+    def _guard(self) -> None:
+        said = [one for one in self._window.values() if one.doubted and one.reward is not None]
+        guarded = credit.follows_success((one.reward or 0.0, one.said) for one in said)
+        if guarded != self._guarded:
+            self._guarded = guarded
+            self._evidence = {}
+
+    def _read(self, lesson: Lesson) -> Lesson:
+        return lesson.doubted if self._guarded and lesson.doubted else lesson
+
     def _evidence_of(self, case_id: str) -> Evidence:
         beyond = self._last - HORIZON
         held = self._evidence.get(case_id)
@@ -146,5 +161,8 @@ class Outcomes:
             known = self._cases.get(case_id, {})
             keys = sorted(key for key in known if key[0] > beyond)
             oldest = keys[0][0] if keys else self._last
-            held = self._evidence[case_id] = oldest, Evidence.of([known[key] for key in keys], case_id)
+            held = self._evidence[case_id] = (
+                oldest,
+                Evidence.of([self._read(known[key]) for key in keys], case_id),
+            )
         return held[1]

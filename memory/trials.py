@@ -16,9 +16,6 @@ Vector = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-_GUARD_FROM = 2.0, 4.0
-_GUARD_RATIO = 1.5
-
 
 class Marks(NamedTuple):
     """What is known of cases beside the newest runs that showed them: which are hubs, and the records that
@@ -40,7 +37,7 @@ def trials_of(rows: Sequence[Run], marks: Marks, *, guarded: bool) -> Trials:
     tasks = directions(parts).astype(np.float32)
     slots, places, shares = [], [], []
     for place, row in enumerate(rows):
-        said = row.use_is == "said" and guarded
+        said = row.use_is == credit.SAID and guarded
         share = credit.shares({slot.case_id: None if said else slot.used for slot in row.slots})
         for slot in row.slots:
             slots.append((slot, row.usual, tasks[place]))
@@ -59,17 +56,12 @@ def trials_of(rows: Sequence[Run], marks: Marks, *, guarded: bool) -> Trials:
 
 
 def citations_follow_success(rows: Sequence[Run]) -> bool:
-    """Whether what the planner said it used depends so much on how the run ended, either way, that it must
-    not decide who gets the credit. What was seen to be used may depend on it: it is why.
-    """
-    cited, shown = [0.0, 0.0], [0.0, 0.0]
-    for row in rows:
-        if row.use_is == "said" and row.reward is not None:
-            ended = int(row.reward >= 0.5)  # noqa: PLR2004
-            shown[ended] += sum(slot.used is not None for slot in row.slots)
-            cited[ended] += sum(bool(slot.used) for slot in row.slots)
-    rates = [(c + _GUARD_FROM[0]) / (s + _GUARD_FROM[1]) for c, s in zip(cited, shown, strict=True)]
-    return max(rates) > _GUARD_RATIO * min(rates)
+    """Whether what these runs' planners said they used must not decide who gets the credit."""
+    return credit.follows_success(
+        (row.reward, [slot.used for slot in row.slots])
+        for row in rows
+        if row.use_is == credit.SAID and row.reward is not None
+    )
 
 
 def features(

@@ -597,6 +597,26 @@ def test_credit_goes_to_what_was_used(quick_bank: CaseBank, name: str) -> None:
     assert {row["case_id"]: row["used"] for row in stored} == {used: True, idle: False}
 
 
+@pytest.mark.parametrize("name", ["kernel", "neural", "auto"])
+def test_citations_that_follow_success_do_not_decide_who_gets_the_credit(
+    quick_bank: CaseBank, tmp_path: Path, name: str
+) -> None:
+    first = fill(quick_bank, [0.8, 0.7, 0.6])[0]
+
+    def values(home: str, cited: Callable[[int], list[str] | None]) -> list[float]:
+        with Ledger(tmp_path / home) as ledger:
+            policy = build_policy("similarity", bank=quick_bank, ledger=ledger)
+            for number in range(64):
+                policy.record(policy.select(TASK), reward=float(number % 2), used=cited(number))
+            asked = build_policy(name, bank=quick_bank, ledger=ledger).select(TASK)
+            return [q for _, _, q in asked.candidates]
+
+    unknown = values("unknown", lambda _: None)
+    assert values("after success", lambda number: [first] * (number % 2)) == unknown
+    assert values("after failure", lambda number: [first] * (1 - number % 2)) == unknown
+    assert values("whatever came", lambda _: [first]) != unknown
+
+
 def test_a_greater_weight_moves_the_choice_more(quick_bank: CaseBank, tmp_path: Path) -> None:
     fill(quick_bank, [0.6])
 

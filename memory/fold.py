@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from memento.memory.advantage import Posterior
 from memento.memory.advantage_fit import fitted
 from memento.memory.advantage_terms import Hyper
+from memento.memory.credit import citations_follow_success
 from memento.memory.earlier import EARLIER, Earlier, earlier_of
 from memento.memory.hubs import hubs_among
 from memento.memory.ledger import Ledger
@@ -31,7 +32,7 @@ from memento.memory.promises import (
     table,
 )
 from memento.memory.runs import Run, code, read_runs
-from memento.memory.trials import NO_MARKS, Marks, citations_follow_success, trials_of
+from memento.memory.trials import NO_MARKS, Marks, trials_of
 
 Floats = NDArray[np.float64]
 
@@ -164,7 +165,9 @@ class Fold:
     def _settled(self, before: list[Run], settled: list[Run], place: tuple[int, int]) -> _Block:
         signature = (*place, *(row.revision for row in (*before, *settled)))
         if self._block is None or self._block.signature != signature:
-            guarded = citations_follow_success(settled)
+            guarded = citations_follow_success(
+                (row.use_is, row.reward, [slot.used for slot in row.slots]) for row in settled
+            )
             earlier = earlier_of(before, trials_of(before, NO_MARKS, guarded=guarded))
             marks = Marks(hubs_among(row.nearest for row in settled), earlier.records)
             fitting = [row for row in settled if row.number <= fitted_at(place[1])][-_FITTED_ON:]

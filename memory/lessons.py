@@ -27,9 +27,8 @@ REGRESSORS = 1 + PARTS + 3
 @dataclass(frozen=True, eq=False)
 class Lesson:
     """One run: the direction of its task, shape (48,), its regressors, shape (28,), its counting reward (None
-    while unknown) and that reward's weight, and each shown case's share of the credit. Where the planner said
-    what it used, `said` is whether it used each shown case, and `doubted` the same run read as if nothing
-    were known of that.
+    while unknown) and that reward's weight, each shown case's share of the credit, which cases it used, and
+    how that is known. Where its planner said so, `doubted` is the same run read as if that were not known.
     """
 
     number: int
@@ -40,7 +39,8 @@ class Lesson:
     reward: float | None
     weight: float
     shares: Mapping[str, float] = field(default_factory=dict)
-    said: tuple[bool | None, ...] = ()
+    use_is: str | None = None
+    used: Mapping[str, bool | None] = field(default_factory=dict)
     doubted: Self | None = None
 
     @property
@@ -95,19 +95,19 @@ def _lessons(connection: Connection, rows: Sequence[Row[Any]]) -> list[Lesson]:
 def _lesson(row: Row[Any], slots: Sequence[Row[Any]], reward: float | None, weight: float) -> Lesson:
     direction, task = seen(np.frombuffer(row.vector, dtype=np.float32))
     usual = USUAL_COSINE if row.usual_cosine is None else row.usual_cosine
-    shown = {slot.case_id: np.asarray([1.0, slot.similarity - usual, slot.doubt or 0.0]) for slot in slots}
+    used = {slot.case_id: slot.used for slot in slots}
 
-    def read(used: Mapping[str, bool | None]) -> Lesson:
-        shares = credit.shares(used)
-        mean = sum((shares[case_id] * shown[case_id] for case_id in shares), np.zeros(3))
-        regressors = np.concatenate([task, mean])
-        return Lesson(row.number, row.run_id, row.revision, direction, regressors, reward, weight, shares)
+    def read(*, doubted: bool) -> Lesson:
+        shares = credit.shares(used, doubted=doubted)
+        shown = np.zeros(3)
+        for slot in slots:
+            shown += shares[slot.case_id] * np.asarray([1.0, slot.similarity - usual, slot.doubt or 0.0])
+        regressors = np.concatenate([task, shown])
+        key = row.number, row.run_id, row.revision
+        return Lesson(*key, direction, regressors, reward, weight, shares, row.use_is, used)
 
-    lesson = read({slot.case_id: slot.used for slot in slots})
-    if row.use_is != credit.SAID:
-        return lesson
-    said = tuple(slot.used for slot in slots)
-    return replace(lesson, said=said, doubted=read(dict.fromkeys(shown)))
+    lesson = read(doubted=False)
+    return replace(lesson, doubted=read(doubted=True)) if row.use_is == credit.SAID else lesson
 
 
 _NAMESPACE = runs.c.namespace == bindparam("namespace")

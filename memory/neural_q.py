@@ -164,15 +164,16 @@ def _taught(
     credit times the reward's weight. All that were shown share it where what planners said they used follows
     success.
     """
-    said = [row for row in rows if row.use_is == credit.SAID and row.reward is not None]
-    guarded = credit.follows_success((row.reward or 0.0, [slot.used for slot in row.shown]) for row in said)
+    guarded = credit.citations_follow_success(
+        (row.use_is, row.reward, [slot.used for slot in row.shown]) for row in rows
+    )
     numbers = {case_id: number for number, case_id in enumerate(sorted(cases))}
     states, places, names, table = [], [], [], []
     for row in rows:
         if row.reward is None:
             continue
         doubted = guarded and row.use_is == credit.SAID
-        shares = credit.shares({slot.case_id: None if doubted else slot.used for slot in row.shown})
+        shares = credit.shares({slot.case_id: slot.used for slot in row.shown}, doubted=doubted)
         taught = [slot for slot in row.shown if slot.case_id in cases and shares[slot.case_id]]
         for slot in taught:
             vector, outcome = cases[slot.case_id]

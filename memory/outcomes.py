@@ -145,8 +145,9 @@ class Outcomes:
             self._evidence.pop(case_id, None)
 
     def _guard(self) -> None:
-        said = [one for one in self._window.values() if one.doubted and one.reward is not None]
-        guarded = credit.follows_success((one.reward or 0.0, one.said) for one in said)
+        guarded = credit.citations_follow_success(
+            (lesson.use_is, lesson.reward, lesson.used.values()) for lesson in self._window.values()
+        )
         if guarded != self._guarded:
             self._guarded = guarded
             self._evidence = {}
@@ -161,8 +162,6 @@ class Outcomes:
             known = self._cases.get(case_id, {})
             keys = sorted(key for key in known if key[0] > beyond)
             oldest = keys[0][0] if keys else self._last
-            held = self._evidence[case_id] = (
-                oldest,
-                Evidence.of([self._read(known[key]) for key in keys], case_id),
-            )
+            lessons = [self._read(known[key]) for key in keys]
+            held = self._evidence[case_id] = oldest, Evidence.of(lessons, case_id)
         return held[1]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from memento.memory import auto, soft
 from memento.memory.advantage_q import AdvantageQ, Before
 from memento.memory.case_bank import Candidate, CaseBank
+from memento.memory.credit import SAID
 from memento.memory.embeddings import unit
 from memento.memory.errors import UsageError
 from memento.memory.kernel_q import KernelQ
@@ -100,7 +101,7 @@ class Policy:
             raise UsageError(f"{min(strange)!r} was not shown in this run: used is some of its cases' ids")
         told = [s if used is None else s.told(used=s.case_id in used) for s in selection.cases]
         said = None if reward is None else Reward(reward=reward, source=source, weight=weight)
-        use_is = None if used is None else "said"
+        use_is = None if used is None else SAID
         run = run_record(selection, told, task=task, answer=answer, trajectory=trajectory, use_is=use_is)
         self.ledger.commit_run(run, said)
 

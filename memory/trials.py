@@ -37,8 +37,8 @@ def trials_of(rows: Sequence[Run], marks: Marks, *, guarded: bool) -> Trials:
     tasks = directions(parts).astype(np.float32)
     slots, places, shares = [], [], []
     for place, row in enumerate(rows):
-        said = row.use_is == credit.SAID and guarded
-        share = credit.shares({slot.case_id: None if said else slot.used for slot in row.slots})
+        doubted = guarded and row.use_is == credit.SAID
+        share = credit.shares({slot.case_id: slot.used for slot in row.slots}, doubted=doubted)
         for slot in row.slots:
             slots.append((slot, row.usual, tasks[place]))
             places.append(place)
@@ -52,15 +52,6 @@ def trials_of(rows: Sequence[Run], marks: Marks, *, guarded: bool) -> Trials:
         slots=_cases(slots, marks),
         slot_runs=np.asarray(places, np.int64),
         slot_shares=np.asarray(shares, np.float64),
-    )
-
-
-def citations_follow_success(rows: Sequence[Run]) -> bool:
-    """Whether what these runs' planners said they used must not decide who gets the credit."""
-    return credit.follows_success(
-        (row.reward, [slot.used for slot in row.slots])
-        for row in rows
-        if row.use_is == credit.SAID and row.reward is not None
     )
 
 

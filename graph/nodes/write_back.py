@@ -12,7 +12,7 @@ from memento.graph.cases import shown_cases, with_use
 from memento.graph.parts import Run
 from memento.graph.state import State, Update
 from memento.memory import Case, Reward, RunRecord, Shown
-from memento.memory.credit import followed
+from memento.memory.credit import SAID, SEEN, followed
 
 
 async def write_back(state: State, run: Run) -> Update:
@@ -38,7 +38,7 @@ def _write(state: State, run: Run) -> tuple[list[Shown], str | None]:
         learn=bool(run.context.learn),
         task=state["question"],
         shown=retrieved,
-        use_is="seen" if state["cited"] is None else "said",
+        use_is=SEEN if state["cited"] is None else SAID,
         plan=state["plan"],
         trajectory=state["trajectory"],
         answer=state["answer"],

@@ -30,7 +30,6 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
 
 from memento.memory.advantage_terms import (
     BASE,
@@ -53,6 +52,7 @@ from memento.memory.advantage_terms import (
     task_kernel,
 )
 from memento.memory.effect import Modelled, effective_number
+from memento.memory.factor import Factor
 
 
 @dataclass(frozen=True)
@@ -73,35 +73,25 @@ class Belief:
 
 
 class Posterior:
-    """The model after some trials."""
+    """The model after some trials. It keeps the factor L of the covariance of their rewards, and what is read
+    of that whitened by it: L⁻¹ of their surplus over the prior's mean, and of the regressors.
+    """
 
     def __init__(self, trials: Trials, hyper: Hyper) -> None:
-        self.trials = trials
-        self.hyper = hyper
+        self.trials, self.hyper = trials, hyper
         self._design = trials.design(hyper.rho)
-        self._inverse = np.zeros((0, 0), np.float32)
-        if len(trials):
-            lower = cho_factor(gram(Terms(trials), self._design, trials, hyper), lower=True)
-            self._inverse = np.asarray(cho_solve(lower, np.eye(len(trials))), np.float32)
-        self._settle()
+        self._factor = Factor.of(gram(Terms(trials), self._design, trials, hyper))
+        self._white = self._factor.whitened(_read(trials, self._design))
 
     def followed_by(self, trial: Trials) -> Self:
-        """The model after one trial more, by bordering the inverse."""
+        """The model after one trial more."""
         more = object.__new__(type(self))
         more.trials, more.hyper = self.trials.followed_by(trial), self.hyper
         design = trial.design(self.hyper.rho)
         more._design = np.vstack([self._design, design])
-        row, own = self._row(trial, design[0])
-        along = self._inverse @ row
-        left = np.float32(max(own - float(row @ along), 1e-3))
-        count = len(self.trials)
-        inverse = np.empty((count + 1, count + 1), np.float32)
-        np.outer(along, along / left, out=inverse[:count, :count])
-        inverse[:count, :count] += self._inverse
-        inverse[count, :count] = inverse[:count, count] = -along / left
-        inverse[count, count] = 1.0 / left
-        more._inverse = inverse
-        more._settle()
+        more._factor, along, left = self._factor.followed_by(*self._row(trial, design[0]))
+        white = (_read(trial, design) - along @ self._white) / np.float32(left)
+        more._white = np.vstack([self._white, white])
         return more
 
     def belief(self, task: Singles, parts: Floats, cases: Cases) -> Belief:
@@ -109,15 +99,15 @@ class Posterior:
         variance, hyper = PRIOR_VARIANCE, self.hyper
         weighed = cases.features * variance[OF_SHOWN]
         prior = weighed @ cases.features.T + prior_covariance(cases, hyper)
-        along = self._along(task, cases) + (weighed @ self._design[:, OF_SHOWN].T).astype(np.float32)
-        covariance = prior - (along @ self._inverse) @ along.T
+        along = self._factor.whitened(self._along(task, cases).T)
+        along += self._regressors[:, OF_SHOWN] @ weighed.T.astype(np.float32)
+        covariance = prior - along.T @ along
         base = np.r_[1.0, parts]
-        base_along = (base * variance[:BASE]) @ self._design[:, :BASE].T
-        base_through = self._inverse @ base_along.astype(np.float32)
-        base_variance = float(base @ (variance[:BASE] * base)) - float(base_through @ base_along)
-        both = np.diag(covariance) + base_variance - 2.0 * (along @ base_through)
+        base_along = self._regressors[:, :BASE] @ (base * variance[:BASE]).astype(np.float32)
+        base_variance = float(base @ (variance[:BASE] * base)) - float(base_along @ base_along)
+        both = np.diag(covariance) + base_variance - 2.0 * (base_along @ along)
         return Belief(
-            mean=np.asarray(cases.features @ PRIOR_MEAN[OF_SHOWN] + along @ self._alpha),
+            mean=np.asarray(cases.features @ PRIOR_MEAN[OF_SHOWN] + self._surplus @ along, np.float64),
             covariance=np.asarray((covariance + covariance.T) / 2.0, np.float64),
             baseline=float(base @ self._weights[:BASE]),
             baseline_variance=max(base_variance, 1e-6),
@@ -139,12 +129,10 @@ class Posterior:
         """The codes of at most so many shown cases that did best, on tasks like this one above all."""
         trials, (own, family, _, match, place) = self.trials, self.hyper.variances
         near = task_kernel(trials.tasks @ task)
-        pull = (self._alpha * trials.company(self.hyper.rho))[trials.slot_runs] * trials.slot_shares
-        worth = pull * (own + family + (match + place) * near[trials.slot_runs])
-        codes, places = self._shown
-        total = np.bincount(places, weights=worth, minlength=len(codes))
+        pull = self._factor.weights(self._surplus) * trials.company(self.hyper.rho)
+        total = (pull * (own + family + (match + place) * near)) @ trials.shown.shares
         best = np.argsort(-total, kind="stable")[:count]
-        return codes[best[total[best] > 0]]
+        return np.asarray(trials.shown.cases.codes[best[total[best] > 0]])
 
     def made_of(self, belief: Belief, features: Floats) -> Floats:
         """What the mean of f is made of: the seven linear terms and what outcomes say beyond them, shape
@@ -167,22 +155,24 @@ class Posterior:
         design[:, :BASE] = 0.0
         sure = replace(trials, weights=np.full(len(trials), np.inf))
         along = gram(Terms(trials), design, sure, self.hyper) @ mean_of
-        variance = float(mean_of @ along - along @ (self._inverse @ along))
-        mean = float(mean_of @ (design @ PRIOR_MEAN) + along @ self._alpha)
+        white = self._factor.whitened(along.astype(np.float32))
+        variance = float(mean_of @ along) - float(white @ white)
+        mean = float(mean_of @ (design @ PRIOR_MEAN)) + float(white @ self._surplus)
         return Modelled(mean, float(np.sqrt(max(variance, 0.0))), effective_number(weights))
 
-    def _settle(self) -> None:
-        surplus = self.trials.rewards - self._design @ PRIOR_MEAN
-        self._alpha = np.asarray(self._inverse @ surplus.astype(np.float32), np.float64)
-        self._weights = PRIOR_MEAN + PRIOR_VARIANCE * (self._design.T @ self._alpha)
+    @property
+    def _surplus(self) -> Singles:
+        return self._white[:, 0]
+
+    @property
+    def _regressors(self) -> Singles:
+        return self._white[:, 1:]
 
     # What every task asks for alike, and a posterior that no task asks need not know.
 
     @cached_property
-    def _shown(self) -> tuple[Codes, Codes]:
-        """The codes of the shown cases, each once, and the place there of each slot's."""
-        codes, places = np.unique(self.trials.slots.codes, return_inverse=True)
-        return codes, places
+    def _weights(self) -> Floats:
+        return np.asarray(PRIOR_MEAN + PRIOR_VARIANCE * (self._surplus @ self._regressors), np.float64)
 
     @cached_property
     def _common(self) -> Floats:
@@ -195,22 +185,22 @@ class Posterior:
     def _covariance(self, columns: slice) -> Floats:
         """Of those of the linear weights."""
         variance = PRIOR_VARIANCE[columns]
-        along = (self._design[:, columns] * variance).astype(np.float32)
-        return np.asarray(np.diag(variance) - along.T @ (self._inverse @ along), np.float64)
+        along = self._regressors[:, columns] * variance.astype(np.float32)
+        return np.asarray(np.diag(variance) - along.T @ along, np.float64)
 
     def _along(self, task: Singles, cases: Cases) -> Singles:
         """The covariance of g(s,c) with each trial, shape (cases, trials); no case is there twice."""
-        trials, slots = self.trials, self.trials.slots
+        trials, shown = self.trials, self.trials.shown
         own, family, everywhere, match, place = np.asarray(self.hyper.variances, np.float32)
         near = task_kernel(trials.tasks @ task)
-        there = near[trials.slot_runs]
-        terms = case_kernel(slots, cases)
-        terms *= (family + match * there)[:, None]
-        shown, which = same_places(slots.codes, cases.codes)
-        terms[shown, which] += own + place * there[shown]
-        sums = trials.of_runs @ terms
+        sums = shown.shares @ case_kernel(shown.cases, cases)
+        sums *= (family + match * near)[:, None]
+        slots, which = same_places(trials.slots.codes, cases.codes)
+        runs, shares = trials.slot_runs[slots], trials.slot_shares[slots].astype(np.float32)
+        sums[runs, which] += (own + place * near[runs]) * shares
         sums += (everywhere * near * (trials.sizes > 0))[:, None]
-        return np.asarray(sums * trials.company(self.hyper.rho).astype(np.float32)[:, None]).T
+        sums *= trials.company(self.hyper.rho).astype(np.float32)[:, None]
+        return np.asarray(sums).T
 
     def _row(self, last: Trials, design: Floats) -> tuple[Singles, float]:
         """The covariance of one more trial with the others, and its own."""
@@ -223,3 +213,8 @@ class Posterior:
             prior = prior_covariance(last.slots, self.hyper)
             own += company**2 * float(last.slot_shares @ prior @ last.slot_shares)
         return row.astype(np.float32), own
+
+
+def _read(trials: Trials, design: Floats) -> Singles:
+    """What is read of trials whitened: their surplus and regressors, shape (trials, 34)."""
+    return np.column_stack([trials.rewards - design @ PRIOR_MEAN, design]).astype(np.float32)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +63,15 @@ class Cases:
         return type(self)(*(getattr(self, name)[places] for name in self.__dataclass_fields__))
 
 
+class Shown(NamedTuple):
+    """The cases that some runs showed, each once, by code, as they were at first; and which share each run
+    gave to which, shape (runs, cases).
+    """
+
+    cases: Cases
+    shares: "csr_array[Singles]"
+
+
 @dataclass(frozen=True)
 class Trials:
     """Runs with a reward, in run order. `tasks` are directions, shape (runs, 48), `parts` components, shape
@@ -96,16 +105,13 @@ class Trials:
         return replace(self, **runs, slots=Cases(**slots), slot_runs=places)
 
     @cached_property
-    def of_runs(self) -> "csr_array[Singles]":
-        """The slots' shares, shape (runs, slots): what it multiplies is added up by run."""
+    def shown(self) -> Shown:
+        """The cases that the runs showed."""
+        codes, first, columns = np.unique(self.slots.codes, return_index=True, return_inverse=True)
         ends = np.concatenate([[0], np.cumsum(self.sizes)])
-        places = np.arange(len(self.slot_runs))
-        return csr_array((self.slot_shares.astype(np.float32), places, ends), shape=(len(self), len(places)))
-
-    def shares(self, columns: Codes, count: int) -> "csr_array[Singles]":
-        """Who had which share, shape (runs, count), for slots that belong to those columns."""
-        where = (self.slot_runs, columns)
-        return csr_array((self.slot_shares.astype(np.float32), where), shape=(len(self), count))
+        size = len(self), len(codes)
+        shares = csr_array((self.slot_shares.astype(np.float32), columns, ends), shape=size)
+        return Shown(self.slots.at(first), shares)
 
     def company(self, rho: float) -> Floats:
         """1 + ρ(m−1), shape (runs,)."""
@@ -128,10 +134,8 @@ class Terms:
     """The five terms of the covariance between the trials, each of shape (trials, trials)."""
 
     def __init__(self, trials: Trials) -> None:
-        codes, first, columns = np.unique(trials.slots.codes, return_index=True, return_inverse=True)
-        shares = trials.shares(columns, len(codes))
-        chosen = trials.slots.at(first)
-        table = case_kernel(chosen, chosen)
+        cases, shares = trials.shown
+        table = case_kernel(cases, cases)
         same = np.asarray((shares @ shares.T).todense(), np.float32)
         alike = np.asarray((shares @ (shares @ table).T).T, np.float32)
         near = task_kernel(trials.tasks @ trials.tasks.T)

@@ -10,17 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from memento.memory.advantage import Posterior
+from memento.memory.accounts import Accounts, accounts_of
 from memento.memory.advantage_terms import NOISE, TASK_PARTS, Trials
 from memento.memory.components import COMPONENTS
-from memento.memory.promises import SIMILARITY, table
 from memento.memory.runs import Run
 
-Floats = NDArray[np.float64]
-
-EARLIER = 1536
+EARLIER = 1024
 """So many runs before the window are kept in this way."""
 _OWN_VARIANCE = 0.014
 """Of what cases of a bank with misleading ones add, beside what they add on average."""
@@ -32,34 +28,17 @@ _OF_PROMISES = 0.5
 class Earlier:
     """`records` has, by a case's code, how much better its runs ended than others, as the posterior mean of
     its own effect, in units of reward; `without` is the runs that showed nothing as one trial, None where
-    there are none; `nearest` has the accounts of those that showed the nearest cases, shape (slates, 7), with
-    what came as it is and not beyond b(s), and `parts` the components of their tasks, shape (slates, 24).
+    there are none; `nearest` the accounts of those that showed the nearest cases.
     """
 
     records: Mapping[int, float]
     without: Trials | None
-    nearest: Floats
-    parts: Floats
-
-    def accounts(self, posterior: Posterior) -> Floats:
-        """Of the slates of the nearest cases, shape (slates, 7), with b(s) as it is known now."""
-        found = self.nearest.copy()
-        found[:, 2] -= posterior.baseline_of(self.parts)
-        return found
+    nearest: Accounts
 
 
 def earlier_of(runs: Sequence[Run], trials: Trials) -> Earlier:
     """From runs that have a reward, and the same runs as trials."""
-    accounts = {place: run.account for place, run in enumerate(runs) if run.account}
-    slates = [place for place, account in accounts.items() if account.kind == SIMILARITY]
-    nearest = table((accounts[place] for place in slates), np.zeros(len(slates)))
-    nearest[:, 3] *= _OF_PROMISES
-    return Earlier(
-        records=records(trials),
-        without=_as_one(trials),
-        nearest=nearest,
-        parts=trials.parts[slates],
-    )
+    return Earlier(records(trials), _as_one(trials), accounts_of(runs).of_nearest(_OF_PROMISES))
 
 
 def records(trials: Trials) -> dict[int, float]:

@@ -5,15 +5,14 @@ rewards arrived. The runs are taken in blocks: all up to the last multiple of 64
 after another, so that the same runs give the same figures to the last bit.
 """
 
-import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from memento.memory.accounts import Accounts, accounts_of
 from memento.memory.advantage import Posterior
 from memento.memory.advantage_fit import fitted
 from memento.memory.advantage_terms import Hyper
@@ -29,14 +28,11 @@ from memento.memory.promises import (
     doubt_of_help,
     faded,
     kept,
-    table,
 )
 from memento.memory.runs import Run, code, read_runs
 from memento.memory.trials import NO_MARKS, Marks, trials_of
 
-Floats = NDArray[np.float64]
-
-WINDOW = 512
+WINDOW = 1024
 """How many of the newest runs are remembered by the model: what helped long ago may help no more, and the
 cost of a choice stays what it is."""
 _BLOCK = 64
@@ -67,16 +63,27 @@ class State:
 
 
 class _Block(NamedTuple):
-    """The runs that are taken at once: which they are, how many of them are in the window, what they teach,
-    whether citations are doubted, what is known of each case besides, and what is left of the runs before.
+    """The runs that are taken at once: after which run the window begins, and up to which they are; how many
+    of them have a reward, and what they teach; whether citations are doubted, what is known of each case
+    besides, and what is left of the runs before; and the accounts of those in the window.
     """
 
-    signature: tuple[int, ...]
-    settled: int
+    start: int
+    end: int
+    outcomes: int
     posterior: Posterior
     guarded: bool
     marks: Marks
     earlier: Earlier
+    accounts: Accounts
+
+
+class _Grown(NamedTuple):
+    """A block's posterior after some runs more, by their revisions."""
+
+    block: _Block
+    revisions: tuple[int, ...]
+    posterior: Posterior
 
 
 class Fold:
@@ -90,49 +97,50 @@ class Fold:
         self._forget()
 
     def _forget(self) -> None:
-        self._rows: dict[tuple[int, str], Run] = {}
+        self._rows: dict[int, dict[str, Run]] = {}
         self._names: dict[int, str] = {}
         self._revision = self._newest = 0
         self._since: int | None = None
         self._block: _Block | None = None
-        self._last: tuple[tuple[int, ...], Posterior] | None = None
+        self._grown: _Grown | None = None
         self._state: tuple[tuple[int, ...], State] | None = None
 
     def at(self, number: int) -> State:
         """What the runs before this one teach."""
         with self._lock:
-            start, block = window(number)
+            start, end = window(number)
             self._refresh(max(0, start - EARLIER))
-            signature = (start, block, self._revision, min(number - 1, self._newest))
+            signature = (start, end, self._revision, min(number - 1, self._newest))
             if self._state is None or self._state[0] != signature:
-                self._state = signature, self._learned(number, start, block)
+                self._state = signature, self._learned(number, self._settled(start, end))
             return replace(self._state[1], number=number)
 
-    def _learned(self, number: int, start: int, block: int) -> State:
-        rows = [self._rows[key] for key in sorted(self._rows) if key[0] < number]
-        taught = [row for row in rows if row.reward is not None]
-        first = sum(row.number <= start for row in taught)
-        base = self._settled(
-            taught[:first], [row for row in taught[first:] if row.number <= block], (start, block)
-        )
-        posterior = self._posterior(taught[first:], base)
+    def _learned(self, number: int, block: _Block) -> State:
+        newest = self._between(block.end, number)
+        taught = [row for row in newest if row.reward is not None]
+        posterior = self._posterior(taught, block)
         trials = posterior.trials
-        accounts = _accounts([row for row in rows if row.number > start], posterior)
-        promises = np.vstack([base.earlier.accounts(posterior), faded(accounts, block)])
+        accounts = np.vstack([known.beyond(posterior) for known in (block.accounts, accounts_of(newest))])
+        promises = np.vstack([block.earlier.nearest.beyond(posterior), faded(accounts, block.end)])
         known = {kind: kept(kind, promises) for kind in KINDS}
         doubt = doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights)
         return State(
             number=number,
-            start=start,
+            start=block.start,
             posterior=posterior,
-            outcomes=len(taught),
+            outcomes=block.outcomes + len(taught),
             kept=known,
             spent=cost_of_exploring(accounts, known["explored"], 1.0 - doubt),
             gained=credible_gain(accounts),
             doubt=doubt,
             names=self._names,
-            marks=base.marks,
+            marks=block.marks,
         )
+
+    def _between(self, after: int, before: int) -> list[Run]:
+        """The runs with such numbers, in run order."""
+        found = (self._rows.get(number, {}) for number in range(after + 1, before))
+        return [rows[run_id] for rows in found for run_id in sorted(rows)]
 
     def _refresh(self, since: int) -> None:
         purges = self._ledger.purges()
@@ -144,50 +152,54 @@ class Fold:
         for row in read_runs(self._ledger, self._namespace, self._since, self._revision):
             self._revision = max(self._revision, row.revision)
             self._newest = max(self._newest, row.number)
-            self._rows[row.number, row.run_id] = row
+            self._rows.setdefault(row.number, {})[row.run_id] = row
             self._names.update((code(slot.case_id), slot.case_id) for slot in row.slots)
+            if self._block is not None and row.number <= self._block.end:
+                self._block = None
         if since > self._since:
             self._since = since
-            self._rows = {key: row for key, row in self._rows.items() if key[0] > since}
+            self._rows = {number: rows for number, rows in self._rows.items() if number > since}
 
-    def _posterior(self, taught: list[Run], base: _Block) -> Posterior:
-        signature = (*base.signature[:2], *(row.revision for row in taught))
-        if self._last is not None and self._last[0] == signature:
-            return self._last[1]
-        posterior, done = base.posterior, base.settled
-        if self._last is not None and self._last[0] == signature[: len(self._last[0])]:
-            posterior, done = self._last[1], len(self._last[0]) - 2
+    def _posterior(self, taught: list[Run], block: _Block) -> Posterior:
+        revisions = tuple(row.revision for row in taught)
+        posterior, done = block.posterior, 0
+        last = self._grown
+        if last is not None and last.block is block and last.revisions == revisions[: len(last.revisions)]:
+            posterior, done = last.posterior, len(last.revisions)
         for row in taught[done:]:
-            posterior = posterior.followed_by(trials_of([row], base.marks, guarded=base.guarded))
-        self._last = signature, posterior
+            posterior = posterior.followed_by(trials_of([row], block.marks, guarded=block.guarded))
+        self._grown = _Grown(block, revisions, posterior)
         return posterior
 
-    def _settled(self, before: list[Run], settled: list[Run], place: tuple[int, int]) -> _Block:
-        signature = (*place, *(row.revision for row in (*before, *settled)))
-        if self._block is None or self._block.signature != signature:
-            guarded = citations_follow_success(
-                (row.use_is, row.reward, [slot.used for slot in row.slots]) for row in settled
-            )
-            earlier = earlier_of(before, trials_of(before, NO_MARKS, guarded=guarded))
-            marks = Marks(hubs_among(row.nearest for row in settled), earlier.records)
-            fitting = [row for row in settled if row.number <= fitted_at(place[1])][-_FITTED_ON:]
-            hyper = fitted(trials_of(fitting, marks, guarded=guarded)) if fitting else Hyper()
-            trials = trials_of(settled, marks, guarded=guarded)
-            if earlier.without is not None:
-                trials = earlier.without.followed_by(trials)
-            self._block = _Block(signature, len(settled), Posterior(trials, hyper), guarded, marks, earlier)
-            self._last = None
+    def _settled(self, start: int, end: int) -> _Block:
+        if self._block is None or (self._block.start, self._block.end) != (start, end):
+            before = self._between(max(0, start - EARLIER), start + 1)
+            self._block = _block(before, self._between(start, end + 1), start, end)
         return self._block
 
 
-def _accounts(rows: Sequence[Run], posterior: Posterior) -> Floats:
-    """Of the shown slates among the window's runs, those with a reward being the posterior's last trials."""
-    taught = [row.run_id for row in rows if row.reward is not None]
-    newest = posterior.baselines()[len(posterior.trials) - len(taught) :].tolist()
-    without = dict(zip(taught, newest, strict=True))
-    shown = [row for row in rows if row.account is not None]
-    return table(
-        (row.account for row in shown if row.account), (without.get(row.run_id, math.nan) for row in shown)
+def _block(before: Sequence[Run], runs: Sequence[Run], start: int, end: int) -> _Block:
+    """What runs in the window teach together, and those before it."""
+    earlier_taught, taught = ([row for row in some if row.reward is not None] for some in (before, runs))
+    guarded = citations_follow_success(
+        (row.use_is, row.reward, [slot.used for slot in row.slots]) for row in taught
+    )
+    earlier = earlier_of(earlier_taught, trials_of(earlier_taught, NO_MARKS, guarded=guarded))
+    marks = Marks(hubs_among(row.nearest for row in taught), earlier.records)
+    fitting = [row for row in taught if row.number <= fitted_at(end)][-_FITTED_ON:]
+    hyper = fitted(trials_of(fitting, marks, guarded=guarded)) if fitting else Hyper()
+    trials = trials_of(taught, marks, guarded=guarded)
+    if earlier.without is not None:
+        trials = earlier.without.followed_by(trials)
+    return _Block(
+        start=start,
+        end=end,
+        outcomes=len(earlier_taught) + len(taught),
+        posterior=Posterior(trials, hyper),
+        guarded=guarded,
+        marks=marks,
+        earlier=earlier,
+        accounts=accounts_of(runs),
     )
 
 

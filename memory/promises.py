@@ -10,7 +10,6 @@ with a normal prior on (shift, slope): exact (Rasmussen and Williams 2006, eq. 2
 prior trusts the direct evidence (the shift) more than the promise.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,8 +25,6 @@ KINDS = ("similarity", "learned", "explored")
 SIMILARITY = KINDS.index("similarity")
 _PRIOR_MEAN = {"similarity": (0.04, 0.3), "learned": (-0.02, 1.0), "explored": (-0.09, 0.6)}
 _PRIOR_STD = {"similarity": (0.1, 0.15), "learned": (0.08, 0.4), "explored": (0.1, 0.4)}
-
-
 _FADES_IN = 300  # runs
 
 
@@ -47,20 +44,19 @@ class Account(NamedTuple):
     forgone: float = 0.0
 
 
-def table(accounts: Iterable[Account], without: Iterable[float]) -> Floats:
-    """The accounts as rows, shape (slates, 7), with what came beyond b(s), `without`, as it is known now."""
-    rows = np.asarray(list(accounts), np.float64).reshape(-1, len(Account._fields))
-    rows[:, 2] -= np.asarray(list(without), np.float64)
-    return rows
+KIND, CAME, WEIGHT, NUMBER = (Account._fields.index(name) for name in ("kind", "came", "weight", "number"))
+"""Where these are in an account."""
 
 
 def faded(accounts: Floats, number: int) -> Floats:
     """The accounts as they count at a run number: the longer ago, the less, but for the nearest cases. What
     is learned today is another slate than what was learned then; the nearest cases are what they were.
     """
-    ages = np.maximum(number - accounts[:, 5], 0.0)
-    weights = np.where(accounts[:, 0] == SIMILARITY, 1.0, np.exp(-ages / _FADES_IN))
-    return np.column_stack([accounts[:, :3], accounts[:, 3] * weights, accounts[:, 4:]])
+    ages = np.maximum(number - accounts[:, NUMBER], 0.0)
+    weights = np.where(accounts[:, KIND] == SIMILARITY, 1.0, np.exp(-ages / _FADES_IN))
+    found = accounts.copy()
+    found[:, WEIGHT] *= weights
+    return found
 
 
 def doubt_of_help(shown: NDArray[np.bool_], rewards: Floats, weights: Floats) -> float:
@@ -99,12 +95,12 @@ def kept(kind: str, accounts: Floats) -> Kept:
     """What these accounts, shape (slates, 7), teach of a kind of slate."""
     precision = np.diag(1.0 / np.square(_PRIOR_STD[kind]))
     target = precision @ np.asarray(_PRIOR_MEAN[kind])
-    known = accounts[(accounts[:, 0] == KINDS.index(kind)) & np.isfinite(accounts[:, 2])]
+    known = accounts[(accounts[:, KIND] == KINDS.index(kind)) & np.isfinite(accounts[:, CAME])]
     rows = np.column_stack([np.ones(len(known)), known[:, 1]])
-    weighed = rows * (known[:, 3] / NOISE)[:, None]
+    weighed = rows * (known[:, WEIGHT] / NOISE)[:, None]
     precision = precision + weighed.T @ rows
     covariance = np.linalg.inv(precision)
-    return Kept(covariance @ (target + weighed.T @ known[:, 2]), covariance)
+    return Kept(covariance @ (target + weighed.T @ known[:, CAME]), covariance)
 
 
 def cost_of_exploring(accounts: Floats, known: Kept, hope: float = 0.0) -> float:
@@ -112,7 +108,7 @@ def cost_of_exploring(accounts: Floats, known: Kept, hope: float = 0.0) -> float
     nearest cases and, where they were paid for, the best known, by what is `known` of exploring now, and so
     many of its standard deviations in favour of it.
     """
-    _, promised, _, _, gained, _, forgone = accounts[accounts[:, 0] == KINDS.index("explored")].T
+    _, promised, _, _, gained, _, forgone = accounts[accounts[:, KIND] == KINDS.index("explored")].T
     return float(np.maximum(0.0, promised - gained + forgone - known.worth(promised, hope)).sum())
 
 
@@ -120,5 +116,5 @@ def credible_gain(accounts: Floats) -> float:
     """What the slates brought beyond the better of nothing and the nearest cases, in units of reward, less a
     standard deviation of the noise in it, or 0.
     """
-    _, promised, came, weights, gained, _, _ = accounts[np.isfinite(accounts[:, 2])].T
+    _, promised, came, weights, gained, _, _ = accounts[np.isfinite(accounts[:, CAME])].T
     return max(0.0, float(weights @ (came - promised + gained)) - float(np.sqrt(NOISE * weights.sum())))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import String, bindparam, func, select, type_coerce
+from sqlalchemy import String, bindparam, func, literal_column, select, type_coerce
 
 from memento.memory.database import among, as_text, quick_rows
 from memento.memory.hubs import NEAREST
@@ -26,9 +26,9 @@ Vector = NDArray[np.float32]
 class Slot:
     """One shown case, as it was when it was shown."""
 
+    used: bool | None
     case_id: str
     similarity: float
-    used: bool | None
     direction: bytes | None
     did: str
     form: str | None
@@ -59,21 +59,39 @@ class Run:
         return tuple(code(case_id) for case_id, *_ in found)
 
 
+class _Row(NamedTuple):
+    """A run as the database has it."""
+
+    run_id: str
+    number: int
+    revision: int
+    vector: bytes
+    arm: str
+    explored: int | None
+    expected: float | None
+    without: float | None
+    gained: float | None
+    forgone: float | None
+    usual_cosine: float | None
+    use_is: str | None
+    candidates: str
+
+
 def read_runs(ledger: Ledger, namespace: str, since: int, revision: int) -> list[Run]:
     """The learning runs after number `since` that changed after `revision`."""
-    asked = {"namespace": namespace, "since": since, "revision": revision}
+    asked: dict[str, str | int] = {"namespace": namespace, "since": since, "revision": revision}
     with ledger.home.reader.connect() as connection:
         newest = quick_rows(connection, _NEWEST, {"namespace": namespace})[0][0] or 0
         if newest <= revision:
             return []
-        found = connection.execute(_CHANGED if revision else _SINCE, asked).all()
+        found = [_Row(*row) for row in quick_rows(connection, _CHANGED if revision else _SINCE, asked)]
         if not found:
             return []
         ids = [row.run_id for row in found]
         rewards = counting_rewards(connection, ids)
         slots: dict[str, list[Slot]] = {}
-        for run_id, *slot in connection.execute(_SHOWN, {"run_ids": ids}):
-            slots.setdefault(run_id, []).append(Slot(*slot))
+        for run_id, used, *slot in quick_rows(connection, _SHOWN, {"run_ids": json.dumps(ids)}):
+            slots.setdefault(run_id, []).append(Slot(None if used is None else bool(used), *slot))
     return [_run(row, slots.get(row.run_id, ()), *rewards.get(row.run_id, (None, 0.0))) for row in found]
 
 
@@ -83,7 +101,7 @@ def code(text: str) -> int:
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1 if text else 0
 
 
-def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -> Run:
+def _run(row: _Row, slots: Sequence[Slot], reward: float | None, weight: float) -> Run:
     return Run(
         number=row.number,
         run_id=row.run_id,
@@ -99,7 +117,7 @@ def _run(row: Any, slots: Sequence[Slot], reward: float | None, weight: float) -
     )
 
 
-def _account(row: Any, reward: float | None, weight: float) -> Account | None:
+def _account(row: _Row, reward: float | None, weight: float) -> Account | None:
     kind = "explored" if row.explored else row.arm
     if kind not in KINDS or row.expected is None or row.without is None:
         return None
@@ -114,30 +132,18 @@ def _account(row: Any, reward: float | None, weight: float) -> Account | None:
     )
 
 
-_RUN_COLUMNS = (
-    "run_id",
-    "number",
-    "revision",
-    "vector",
-    "arm",
-    "explored",
-    "expected",
-    "without",
-    "gained",
-    "forgone",
-    "usual_cosine",
-    "use_is",
-)
-_SLOT_COLUMNS = ("run_id", "case_id", "similarity", "used", "direction", "did", "form", "doubt", "dissent")
+_SLOT_COLUMNS = ("run_id", "used", "case_id", "similarity", "direction", "did", "form", "doubt", "dissent")
 _CANDIDATES = type_coerce(runs.c.candidates, String).label("candidates")
-_RUNS = select(*(runs.c[name] for name in _RUN_COLUMNS), _CANDIDATES).where(
+_RUNS = select(*(runs.c[name] for name in _Row._fields[:-1]), _CANDIDATES).where(
     runs.c.namespace == bindparam("namespace"), runs.c.learn
 )
 _NEWEST = as_text(select(func.max(runs.c.revision)).where(runs.c.namespace == bindparam("namespace")))
-_SINCE = _RUNS.where(runs.c.number > bindparam("since"))
+_SINCE = as_text(_RUNS.where(runs.c.number > bindparam("since")))
 # By revision few have changed; SQLite would look for them by number, among all since then.
-_CHANGED = _RUNS.where(runs.c.revision > bindparam("revision"), runs.c.number + 0 > bindparam("since"))
-_SHOWN = (
+_CHANGED = as_text(
+    _RUNS.where(runs.c.revision > bindparam("revision"), runs.c.number + literal_column("0") > bindparam("since"))
+)
+_SHOWN = as_text(
     select(*(retrievals.c[name] for name in _SLOT_COLUMNS))
     .where(among(retrievals.c.run_id, "run_ids"))
     .order_by(retrievals.c.rank)

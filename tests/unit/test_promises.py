@@ -17,7 +17,6 @@ from memento.memory.promises import (
     doubt_of_help,
     faded,
     kept,
-    table,
 )
 
 accounts = st.lists(
@@ -35,16 +34,21 @@ accounts = st.lists(
 )
 
 
+def table(rows: list[Account], without: float = 0.0) -> NDArray[np.float64]:
+    """The accounts, with what came beyond what happens without cases."""
+    return np.asarray([row._replace(came=row.came - without) for row in rows], np.float64).reshape(-1, 7)
+
+
 def some(kind: str, count: int, *, promised: float, came: float) -> NDArray[np.float64]:
     account = Account(KINDS.index(kind), promised, came, 1.0, promised, 1)
-    return table([account] * count, [0.0] * count)
+    return table([account] * count)
 
 
 @given(rows=accounts, kind=st.sampled_from(KINDS))
 def test_what_is_kept_is_the_bayesian_regression_of_what_came_on_what_was_promised(
     rows: list[Account], kind: str
 ) -> None:
-    found, prior = kept(kind, table(rows, [0.1] * len(rows))), kept(kind, table([], []))
+    found, prior = kept(kind, table(rows, 0.1)), kept(kind, table([]))
     mine = [row for row in rows if KINDS[row.kind] == kind and math.isfinite(row.came)]
     # The prior as two observations more, each row scaled by its noise: ordinary least squares.
     root = np.linalg.cholesky(np.linalg.inv(prior.covariance)).T
@@ -58,7 +62,7 @@ def test_what_is_kept_is_the_bayesian_regression_of_what_came_on_what_was_promis
 
 def test_what_came_is_counted_from_what_is_known_of_runs_without_cases_now() -> None:
     rows = [Account(1, 0.2, 0.6, 1.0, 0.0, 1)] * 50
-    low, high = kept("learned", table(rows, [0.1] * 50)), kept("learned", table(rows, [0.6] * 50))
+    low, high = kept("learned", table(rows, 0.1)), kept("learned", table(rows, 0.6))
     assert low.worth(0.2) > 0.35
     assert abs(high.worth(0.2)) < 0.1
 
@@ -67,7 +71,7 @@ def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
     poor, rich = some("explored", 30, promised=0.2, came=-0.2), some("explored", 30, promised=0.2, came=0.3)
     assert cost_of_exploring(poor, kept("explored", poor)) > 30 * 0.08
     assert cost_of_exploring(rich, kept("explored", rich)) == 0
-    unknown, prior = some("explored", 4, promised=0.1, came=math.nan), kept("explored", table([], []))
+    unknown, prior = some("explored", 4, promised=0.1, came=math.nan), kept("explored", table([]))
     assert cost_of_exploring(unknown, prior) == pytest.approx(-4 * float(prior.worth(0.1)))
     unknown[:, 4] = 0.0  # instead of cases of which as much is promised
     assert cost_of_exploring(unknown, prior) == pytest.approx(4 * (0.1 - float(prior.worth(0.1))))
@@ -79,10 +83,10 @@ def test_exploring_costs_what_it_is_known_to_fall_behind() -> None:
 def test_hope_adds_standard_deviations_of_what_is_expected_and_makes_no_exploring_dearer(
     rows: list[Account], kind: str, promised: float, hope: float
 ) -> None:
-    known, row = kept(kind, table(rows, [0.1] * len(rows))), np.asarray([1.0, promised])
+    known, row = kept(kind, table(rows, 0.1)), np.asarray([1.0, promised])
     more = float(known.worth(promised, hope) - known.worth(promised))
     assert more == pytest.approx(hope * math.sqrt(row @ known.covariance @ row), abs=1e-9)
-    told = table(rows, [0.1] * len(rows))
+    told = table(rows, 0.1)
     assert cost_of_exploring(told, known, hope) <= cost_of_exploring(told, known) + 1e-9
 
 
@@ -90,7 +94,7 @@ def test_what_learned_slates_kept_long_ago_fades_and_what_the_nearest_cases_did_
     for kind in KINDS:
         rows = some(kind, 50, promised=0.2, came=0.6)
         now, later = (kept(kind, faded(rows, number)).worth(0.2) for number in (1, 3000))
-        prior = kept(kind, table([], [])).worth(0.2)
+        prior = kept(kind, table([])).worth(0.2)
         assert later == pytest.approx(now if kind == "similarity" else prior, abs=0.01)
 
 
@@ -99,7 +103,7 @@ def test_gains_within_chance_are_no_gains() -> None:
     assert credible_gain(some("learned", 100, promised=0.2, came=0.2)) == pytest.approx(
         20 - math.sqrt(100 * NOISE)
     )
-    assert credible_gain(table([], [])) == 0
+    assert credible_gain(table([])) == 0
 
 
 @given(helps=st.integers(0, 30), fails=st.integers(0, 30), alone=st.integers(0, 30))

@@ -141,7 +141,9 @@ _NEWEST = as_text(select(func.max(runs.c.revision)).where(runs.c.namespace == bi
 _SINCE = as_text(_RUNS.where(runs.c.number > bindparam("since")))
 # By revision few have changed; SQLite would look for them by number, among all since then.
 _CHANGED = as_text(
-    _RUNS.where(runs.c.revision > bindparam("revision"), runs.c.number + literal_column("0") > bindparam("since"))
+    _RUNS.where(
+        runs.c.revision > bindparam("revision"), runs.c.number + literal_column("0") > bindparam("since")
+    )
 )
 _SHOWN = as_text(
     select(*(retrievals.c[name] for name in _SLOT_COLUMNS))

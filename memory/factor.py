@@ -1,69 +1,67 @@
-"""The Cholesky factor of a covariance that grows by a row at a time."""
+"""The Cholesky factor of a covariance that grows by a row at a time, kept as its inverse.
+
+A product with the inverse takes as long as solving with the factor, and is NumPy's: SciPy has a BLAS of its
+own, and where both have threads they wait for each other, which makes a choice three times as slow.
+"""
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import blas, cholesky
+from scipy.linalg import cholesky, lapack
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
+_STRIP = 256
+"""Rows that are multiplied at once: what is above the diagonal beyond them is left out."""
 _LEAST_VARIANCE = 1e-3
 """Of what a row has beside those before it: less is what single precision cannot tell from nothing."""
 
 
 @dataclass(frozen=True)
 class Factor:
-    """L of a covariance L Lᵀ of n rows: [[base, 0], [rows, corner]]. `base`, shape (first, first), stays what
-    it is as rows are added, so that it need not be copied; it is in Fortran's order, as BLAS reads it.
+    """L⁻¹ of a covariance L Lᵀ of n rows: those of `base`, shape (first, first), which stay what they are as
+    rows are added, so that they need not be copied; and those added, shape (n − first, n).
     """
 
     base: Singles
-    rows: Singles
-    corner: Singles
+    added: Singles
 
     @classmethod
     def of(cls, covariance: Floats) -> Self:
         """That of a covariance, shape (n, n)."""
         first = len(covariance)
-        lower = cholesky(covariance, lower=True, check_finite=False) if first else covariance
-        nothing = np.zeros((0, first), np.float32), np.zeros((0, 0), np.float32)
-        return cls(np.asarray(lower, np.float32, order="F"), *nothing)
+        inverse = np.zeros((first, first))
+        if first:
+            inverse, _ = lapack.dtrtri(cholesky(covariance, lower=True, check_finite=False), lower=1)
+        return cls(np.ascontiguousarray(inverse, np.float32), np.zeros((0, first), np.float32))
 
     def __len__(self) -> int:
-        return len(self.base) + len(self.rows)
+        return len(self.base) + len(self.added)
 
     def whitened(self, columns: Singles) -> Singles:
         """L⁻¹ of columns, shape (n, columns), or of one, shape (n,)."""
-        first = _solved(self.base, columns[: len(self.base)])
-        rest = columns[len(self.base) :] - self.rows @ first
-        return np.concatenate([first, _solved(self.corner, rest)])
+        ends = [min(start + _STRIP, len(self.base)) for start in range(0, len(self.base), _STRIP)]
+        strips = pairwise([0, *ends])
+        first = [self.base[start:end, :end] @ columns[:end] for start, end in strips]
+        return np.concatenate([*first, self.added @ columns])
 
     def weights(self, whitened: Singles) -> Singles:
         """L⁻ᵀ of one whitened column, shape (n,): the weights of the rows in what is expected of another."""
-        first, rest = np.split(whitened, [len(self.base)])
-        last = _solved(self.corner, rest, transposed=True)
-        return np.concatenate([_solved(self.base, first - last @ self.rows, transposed=True), last])
+        first = len(self.base)
+        found = whitened[first:] @ self.added
+        found[:first] += whitened[:first] @ self.base
+        return found
 
     def followed_by(self, row: Singles, own: float) -> tuple[Self, Singles, float]:
         """The factor of one row more, whose covariance with the others is `row`, shape (n,), and its own
-        variance `own`; and that row of it: what it has in common with each, shape (n,), and what is its own.
+        variance `own`; and that row of L: what it has in common with each, shape (n,), and what is its own.
         """
         along = self.whitened(row)
         left = float(np.sqrt(max(own - float(along @ along), _LEAST_VARIANCE)))
-        first, size = len(self.base), len(self.rows)
-        corner = np.zeros((size + 1, size + 1), np.float32, order="F")
-        corner[:size, :size], corner[size, :size], corner[size, size] = self.corner, along[first:], left
-        rows = np.concatenate([self.rows, along[None, :first]])
-        return type(self)(self.base, rows, corner), along, left
-
-
-def _solved(lower: Singles, columns: Singles, *, transposed: bool = False) -> Singles:
-    """L⁻¹ or L⁻ᵀ of columns."""
-    if not len(lower):
-        return columns
-    if columns.ndim == 1:
-        return np.asarray(blas.strsv(lower, columns, lower=1, trans=int(transposed)))
-    return np.asarray(blas.strsm(1.0, lower, columns, lower=1, trans_a=int(transposed)))
+        more = np.append(-self.weights(along), np.float32(1.0)) / np.float32(left)
+        padded = np.pad(self.added, ((0, 0), (0, 1)))
+        return type(self)(self.base, np.vstack([padded, more])), along, left

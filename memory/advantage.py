@@ -117,10 +117,6 @@ class Posterior:
             company_std=self._company_std,
         )
 
-    def baselines(self) -> Floats:
-        """b(s) of the trials, shape (trials,)."""
-        return self.baseline_of(self.trials.parts)
-
     def baseline_of(self, parts: Floats) -> Floats:
         """b(s) of tasks with these components, which have shape (tasks, 24); shape (tasks,)."""
         return np.asarray(self._weights[0] + parts @ self._weights[1:BASE])

@@ -6,19 +6,17 @@ after another, so that the same runs give the same figures to the last bit.
 """
 
 import threading
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from memento.memory.accounts import Accounts, accounts_of
+from memento.memory.accounts import accounts_of
 from memento.memory.advantage import Posterior
 from memento.memory.advantage_fit import fitted
 from memento.memory.advantage_terms import Hyper
-from memento.memory.credit import citations_follow_success
-from memento.memory.earlier import EARLIER, Earlier, earlier_of
-from memento.memory.hubs import hubs_among
+from memento.memory.block import Known, known_of
+from memento.memory.earlier import EARLIER
 from memento.memory.ledger import Ledger
 from memento.memory.promises import (
     KINDS,
@@ -30,7 +28,7 @@ from memento.memory.promises import (
     kept,
 )
 from memento.memory.runs import Run, code, read_runs
-from memento.memory.trials import NO_MARKS, Marks, trials_of
+from memento.memory.trials import Marks
 
 WINDOW = 1024
 """How many of the newest runs are remembered by the model: what helped long ago may help no more, and the
@@ -39,7 +37,6 @@ _BLOCK = 64
 _EARLY = (8, 16, 24, 32, 48)
 _FITTED_AT = (8, 16, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 _FITTED_EVERY = 256
-_FITTED_ON = 448
 
 
 @dataclass(frozen=True)
@@ -63,19 +60,22 @@ class State:
 
 
 class _Block(NamedTuple):
-    """The runs that are taken at once: after which run the window begins, and up to which they are; how many
-    of them have a reward, and what they teach; whether citations are doubted, what is known of each case
-    besides, and what is left of the runs before; and the accounts of those in the window.
+    """The runs that are taken at once: after which run the window begins, and up to which they are; what is
+    known of them, and what they teach.
     """
 
     start: int
     end: int
-    outcomes: int
+    known: Known
     posterior: Posterior
-    guarded: bool
-    marks: Marks
-    earlier: Earlier
-    accounts: Accounts
+
+
+class _Fit(NamedTuple):
+    """The hyperparameters from the runs up to one number, by what was known at another."""
+
+    at: int
+    known_at: int
+    hyper: Hyper
 
 
 class _Grown(NamedTuple):
@@ -101,6 +101,7 @@ class Fold:
         self._names: dict[int, str] = {}
         self._revision = self._newest = 0
         self._since: int | None = None
+        self._fit: _Fit | None = None
         self._block: _Block | None = None
         self._grown: _Grown | None = None
         self._state: tuple[tuple[int, ...], State] | None = None
@@ -109,32 +110,32 @@ class Fold:
         """What the runs before this one teach."""
         with self._lock:
             start, end = window(number)
-            self._refresh(max(0, start - EARLIER))
+            self._refresh(max(0, start - EARLIER - _FITTED_EVERY))
             signature = (start, end, self._revision, min(number - 1, self._newest))
             if self._state is None or self._state[0] != signature:
                 self._state = signature, self._learned(number, self._settled(start, end))
             return replace(self._state[1], number=number)
 
     def _learned(self, number: int, block: _Block) -> State:
-        newest = self._between(block.end, number)
+        newest, known = self._between(block.end, number), block.known
         taught = [row for row in newest if row.reward is not None]
         posterior = self._posterior(taught, block)
         trials = posterior.trials
-        accounts = np.vstack([known.beyond(posterior) for known in (block.accounts, accounts_of(newest))])
-        promises = np.vstack([block.earlier.nearest.beyond(posterior), faded(accounts, block.end)])
-        known = {kind: kept(kind, promises) for kind in KINDS}
+        accounts = np.vstack([some.beyond(posterior) for some in (known.accounts, accounts_of(newest))])
+        promises = np.vstack([known.earlier.nearest.beyond(posterior), faded(accounts, block.end)])
+        keeps = {kind: kept(kind, promises) for kind in KINDS}
         doubt = doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights)
         return State(
             number=number,
             start=block.start,
             posterior=posterior,
-            outcomes=block.outcomes + len(taught),
-            kept=known,
-            spent=cost_of_exploring(accounts, known["explored"], 1.0 - doubt),
+            outcomes=known.before + len(known.taught) + len(taught),
+            kept=keeps,
+            spent=cost_of_exploring(accounts, keeps["explored"], 1.0 - doubt),
             gained=credible_gain(accounts),
             doubt=doubt,
             names=self._names,
-            marks=block.marks,
+            marks=known.marks,
         )
 
     def _between(self, after: int, before: int) -> list[Run]:
@@ -156,6 +157,8 @@ class Fold:
             self._names.update((code(slot.case_id), slot.case_id) for slot in row.slots)
             if self._block is not None and row.number <= self._block.end:
                 self._block = None
+            if self._fit is not None and row.number <= self._fit.known_at:
+                self._fit = None
         if since > self._since:
             self._since = since
             self._rows = {number: rows for number, rows in self._rows.items() if number > since}
@@ -167,40 +170,32 @@ class Fold:
         if last is not None and last.block is block and last.revisions == revisions[: len(last.revisions)]:
             posterior, done = last.posterior, len(last.revisions)
         for row in taught[done:]:
-            posterior = posterior.followed_by(trials_of([row], block.marks, guarded=block.guarded))
+            posterior = posterior.followed_by(block.known.trials([row]))
         self._grown = _Grown(block, revisions, posterior)
         return posterior
 
     def _settled(self, start: int, end: int) -> _Block:
         if self._block is None or (self._block.start, self._block.end) != (start, end):
-            before = self._between(max(0, start - EARLIER), start + 1)
-            self._block = _block(before, self._between(start, end + 1), start, end)
+            known = self._known(end)
+            posterior = Posterior(known.all_trials(), self._fitted(end, known))
+            self._block = _Block(start, end, known, posterior)
         return self._block
 
+    def _fitted(self, end: int, known: Known) -> Hyper:
+        """The hyperparameters of a block up to run `end`. While runs are few they are found again in each, by
+        what it knows of hubs.
+        """
+        at = fitted_at(end)
+        known_at = end if end <= _FITTED_AT[-1] else at
+        if self._fit is None or (self._fit.at, self._fit.known_at) != (at, known_at):
+            then = known if known_at == end else self._known(known_at)
+            trials = then.trials([row for row in then.taught if row.number <= at])
+            self._fit = _Fit(at, known_at, fitted(trials))
+        return self._fit.hyper
 
-def _block(before: Sequence[Run], runs: Sequence[Run], start: int, end: int) -> _Block:
-    """What runs in the window teach together, and those before it."""
-    earlier_taught, taught = ([row for row in some if row.reward is not None] for some in (before, runs))
-    guarded = citations_follow_success(
-        (row.use_is, row.reward, [slot.used for slot in row.slots]) for row in taught
-    )
-    earlier = earlier_of(earlier_taught, trials_of(earlier_taught, NO_MARKS, guarded=guarded))
-    marks = Marks(hubs_among(row.nearest for row in taught), earlier.records)
-    fitting = [row for row in taught if row.number <= fitted_at(end)][-_FITTED_ON:]
-    hyper = fitted(trials_of(fitting, marks, guarded=guarded)) if fitting else Hyper()
-    trials = trials_of(taught, marks, guarded=guarded)
-    if earlier.without is not None:
-        trials = earlier.without.followed_by(trials)
-    return _Block(
-        start=start,
-        end=end,
-        outcomes=len(earlier_taught) + len(taught),
-        posterior=Posterior(trials, hyper),
-        guarded=guarded,
-        marks=marks,
-        earlier=earlier,
-        accounts=accounts_of(runs),
-    )
+    def _known(self, end: int) -> Known:
+        start = max(0, end - WINDOW)
+        return known_of(self._between(max(0, start - EARLIER), start + 1), self._between(start, end + 1))
 
 
 def window(number: int) -> tuple[int, int]:

@@ -62,7 +62,9 @@ def test_a_record_is_the_shrunk_mean_of_how_much_better_than_others_a_cases_runs
 
 @pytest.fixture
 def small_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("memento.memory.fold.WINDOW", WINDOW)
+    """And hyperparameters that are found every 128 runs from the 64th on."""
+    for name, value in (("WINDOW", WINDOW), ("_FITTED_AT", (8, 16, 32, 64)), ("_FITTED_EVERY", 128)):
+        monkeypatch.setattr(f"memento.memory.fold.{name}", value)
 
 
 def fill(bank: CaseBank) -> list[str]:
@@ -120,16 +122,18 @@ def test_a_reward_that_comes_when_its_run_has_left_the_window_counts_as_if_it_ha
     for late in (False, True):
         with open_bank(tmp_path / str(late)) as bank:
             fill(bank)
-            policy = build_policy("similarity", bank=bank, k=1)
+            policy = build_policy("similarity", bank=bank, k=2)
             watching = build_policy("auto", bank=bank)
             first = policy.select(axis(0))
             policy.record(first, reward=None if late else 1.0)
-            for number in range(WINDOW + 80):
-                show(policy, number % 3, reward=float(number % 2))
+            for number in range(WINDOW + 140):
+                show(policy, number % 3, reward=float(number % 3 == 0))
             learned(watching)
             if late:
                 bank.ledger.feedback(first.run_id, 1.0)
             states.append(learned(watching))
     one, other = states
     assert (one.marks.records, one.doubt) == (other.marks.records, other.doubt)
-    assert (one.posterior.baselines() == other.posterior.baselines()).all()
+    assert one.posterior.hyper == other.posterior.hyper
+    asked = np.eye(24)
+    assert (one.posterior.baseline_of(asked) == other.posterior.baseline_of(asked)).all()

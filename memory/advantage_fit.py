@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 import numpy as np
-from scipy.linalg import solve_triangular
+from scipy.linalg import cholesky, solve_triangular
+from threadpoolctl import threadpool_limits
 
 from memento.memory.advantage_terms import (
     PRIOR_MEAN,
@@ -29,6 +30,12 @@ def fitted(trials: Trials) -> Hyper:
     """
     if not trials.sizes.any():
         return Hyper()
+    # NumPy and SciPy have a BLAS each, and where both have threads they wait for each other: twice as slow.
+    with threadpool_limits(limits=1, user_api="blas"):
+        return _found(trials)
+
+
+def _found(trials: Trials) -> Hyper:
     terms, hyper = Terms(trials), Hyper()
     for factor in (3.0, 1.7):
         hyper = _with_rho(terms, trials, hyper)
@@ -70,9 +77,11 @@ def _climb(
 def log_density(terms: Terms, trials: Trials, hyper: Hyper) -> float:
     """The logarithm of the posterior density of the hyperparameters, up to a constant."""
     design = trials.design(hyper.rho)
-    lower = np.linalg.cholesky(gram(terms, design, trials, hyper))
-    surplus = trials.rewards - design @ PRIOR_MEAN
-    scaled = solve_triangular(lower, surplus, lower=True, check_finite=False)
+    # In single precision, which is right to a thousandth here, and transposed, as LAPACK reads it.
+    lower = cholesky(gram(terms, design, trials, hyper).T, lower=True, overwrite_a=True, check_finite=False)
+    surplus = (trials.rewards - design @ PRIOR_MEAN).astype(np.float32)
+    scaled = solve_triangular(lower, surplus, lower=True, check_finite=False).astype(np.float64)
     far = np.log(np.asarray(hyper.variances) / np.asarray(Hyper().variances)) / _LOG_STD
     company = (hyper.rho - RHO_MEAN) / RHO_STD
-    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - np.log(np.diag(lower)).sum())
+    determinant = np.log(np.diag(lower).astype(np.float64)).sum()
+    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - determinant)

@@ -143,13 +143,15 @@ class Terms:
         self.all = np.stack([same, alike, near * np.outer(shown, shown), near * alike, near * same])
 
 
-def gram(terms: Terms, design: Floats, trials: Trials, hyper: Hyper) -> Floats:
+def gram(terms: Terms, design: Floats, trials: Trials, hyper: Hyper) -> Singles:
     """The covariance of the rewards, shape (trials, trials)."""
-    company = trials.company(hyper.rho)
-    weighed = np.tensordot(np.asarray(hyper.variances, np.float32), terms.all, 1)
-    gram = weighed * np.outer(company, company) + (design * PRIOR_VARIANCE) @ design.T
-    gram[np.diag_indices(len(trials))] += NOISE / trials.weights
-    return np.asarray(gram, np.float64)
+    company = trials.company(hyper.rho).astype(np.float32)
+    found = np.tensordot(np.asarray(hyper.variances, np.float32), terms.all, 1)
+    found *= np.outer(company, company)
+    regressors = design.astype(np.float32)
+    found += (regressors * PRIOR_VARIANCE.astype(np.float32)) @ regressors.T
+    found[np.diag_indices(len(trials))] += NOISE / trials.weights
+    return np.asarray(found, np.float32)
 
 
 def prior_covariance(cases: Cases, hyper: Hyper) -> Floats:

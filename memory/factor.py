@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, lapack
 
-Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
 
 _STRIP = 256
@@ -31,12 +30,14 @@ class Factor:
     added: Singles
 
     @classmethod
-    def of(cls, covariance: Floats) -> Self:
+    def of(cls, covariance: Singles) -> Self:
         """That of a covariance, shape (n, n)."""
         first = len(covariance)
         inverse = np.zeros((first, first))
         if first:
-            inverse, _ = lapack.dtrtri(cholesky(covariance, lower=True, check_finite=False), lower=1)
+            # Transposed it is the same, and as LAPACK reads it.
+            lower = cholesky(np.asarray(covariance.T, np.float64), lower=True, check_finite=False)
+            inverse, _ = lapack.dtrtri(lower, lower=1)
         return cls(np.ascontiguousarray(inverse, np.float32), np.zeros((0, first), np.float32))
 
     def __len__(self) -> int:

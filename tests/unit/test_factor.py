@@ -14,7 +14,7 @@ def test_a_factor_that_grew_row_by_row_is_that_of_the_whole(seed: int, first: in
     rng, count = np.random.default_rng(seed), first + more
     root = rng.standard_normal((count, 3))
     covariance = root @ root.T + np.diag(rng.uniform(0.2, 1.0, count))
-    factor = Factor.of(covariance[:first, :first])
+    factor = Factor.of(covariance[:first, :first].astype(np.float32))
     for row in range(first, count):
         factor, along, left = factor.followed_by(
             covariance[row, :row].astype(np.float32), covariance[row, row]
@@ -32,7 +32,7 @@ def test_a_factor_that_grew_row_by_row_is_that_of_the_whole(seed: int, first: in
 
 
 def test_what_a_factor_was_is_left_as_it_is_when_it_grows() -> None:
-    factor = Factor.of(np.asarray([[2.0]]))
+    factor = Factor.of(np.asarray([[2.0]], np.float32))
     grown, _, _ = factor.followed_by(np.ones(1, np.float32), 3.0)
     grown.followed_by(np.ones(2, np.float32), 3.0)
     assert (len(factor), len(grown)) == (1, 2)
@@ -40,6 +40,6 @@ def test_what_a_factor_was_is_left_as_it_is_when_it_grows() -> None:
 
 
 def test_a_row_that_says_nothing_new_does_not_break_the_factor() -> None:
-    factor = Factor.of(np.asarray([[1.0]]))
+    factor = Factor.of(np.asarray([[1.0]], np.float32))
     _, _, left = factor.followed_by(np.ones(1, np.float32), 1.0)
     assert left > 0

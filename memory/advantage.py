@@ -52,7 +52,7 @@ from memento.memory.advantage_terms import (
     task_kernel,
 )
 from memento.memory.effect import Modelled, effective_number
-from memento.memory.factor import Factor
+from memento.memory.factor import Factor, quiet
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,7 @@ class Posterior:
         self._factor = Factor.of(gram(Terms(trials), self._design, trials, hyper))
         self._white = self._factor.whitened(_read(trials, self._design))
 
+    @quiet
     def followed_by(self, trial: Trials) -> Self:
         """The model after one trial more."""
         more = object.__new__(type(self))
@@ -94,6 +95,7 @@ class Posterior:
         more._white = np.vstack([self._white, white])
         return more
 
+    @quiet
     def belief(self, task: Singles, parts: Floats, cases: Cases) -> Belief:
         """For the task with this direction, shape (48,), and these components, shape (24,)."""
         variance, hyper = PRIOR_VARIANCE, self.hyper

@@ -14,6 +14,9 @@ from scipy.linalg import cholesky, lapack
 
 Singles = NDArray[np.float32]
 
+quiet = np.errstate(invalid="ignore")
+"""OpenBLAS reads beyond the end of short rows and raises the flag of what it finds there, though what it finds
+does not count (https://github.com/numpy/numpy/issues/24067)."""
 _STRIP = 256
 """Rows that are multiplied at once: what is above the diagonal beyond them is left out."""
 _LEAST_VARIANCE = 1e-3
@@ -43,6 +46,7 @@ class Factor:
     def __len__(self) -> int:
         return len(self.base) + len(self.added)
 
+    @quiet
     def whitened(self, columns: Singles) -> Singles:
         """L⁻¹ of columns, shape (n, columns), or of one, shape (n,)."""
         ends = [min(start + _STRIP, len(self.base)) for start in range(0, len(self.base), _STRIP)]
@@ -50,6 +54,7 @@ class Factor:
         first = [self.base[start:end, :end] @ columns[:end] for start, end in strips]
         return np.concatenate([*first, self.added @ columns])
 
+    @quiet
     def weights(self, whitened: Singles) -> Singles:
         """L⁻ᵀ of one whitened column, shape (n,): the weights of the rows in what is expected of another."""
         first = len(self.base)
@@ -57,6 +62,7 @@ class Factor:
         found[:first] += whitened[:first] @ self.base
         return found
 
+    @quiet
     def followed_by(self, row: Singles, own: float) -> tuple[Self, Singles, float]:
         """The factor of one row more, whose covariance with the others is `row`, shape (n,), and its own
         variance `own`; and that row of L: what it has in common with each, shape (n,), and what is its own.

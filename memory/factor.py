@@ -15,8 +15,8 @@ from scipy.linalg import cholesky, lapack
 Singles = NDArray[np.float32]
 
 quiet = np.errstate(invalid="ignore")
-"""OpenBLAS reads beyond the end of short rows and raises the flag of what it finds there, though what it finds
-does not count (https://github.com/numpy/numpy/issues/24067)."""
+"""OpenBLAS reads beyond the end of short rows and raises the flag of what it finds there, though that does
+not count (https://github.com/numpy/numpy/issues/24067)."""
 _STRIP = 256
 """Rows that are multiplied at once: what is above the diagonal beyond them is left out."""
 _LEAST_VARIANCE = 1e-3

@@ -60,20 +60,16 @@ class State:
 
 
 class _Block(NamedTuple):
-    """The runs that are taken at once: after which run the window begins, and up to which they are; what is
-    known of them, and what they teach.
-    """
+    """The runs that are taken at once: up to which they are, what is known of them, and what they teach."""
 
-    start: int
     end: int
     known: Known
     posterior: Posterior
 
 
 class _Fit(NamedTuple):
-    """The hyperparameters from the runs up to one number, by what was known at another."""
+    """The hyperparameters, by what was known at a run number."""
 
-    at: int
     known_at: int
     hyper: Hyper
 
@@ -109,11 +105,11 @@ class Fold:
     def at(self, number: int) -> State:
         """What the runs before this one teach."""
         with self._lock:
-            start, end = window(number)
-            self._refresh(max(0, start - EARLIER - _FITTED_EVERY))
-            signature = (start, end, self._revision, min(number - 1, self._newest))
+            end = block_end(number)
+            self._refresh(max(0, window_start(end) - EARLIER - _FITTED_EVERY))
+            signature = (end, self._revision, min(number - 1, self._newest))
             if self._state is None or self._state[0] != signature:
-                self._state = signature, self._learned(number, self._settled(start, end))
+                self._state = signature, self._learned(number, self._settled(end))
             return replace(self._state[1], number=number)
 
     def _learned(self, number: int, block: _Block) -> State:
@@ -127,7 +123,7 @@ class Fold:
         doubt = doubt_of_help(trials.sizes > 0, trials.rewards, trials.weights)
         return State(
             number=number,
-            start=block.start,
+            start=window_start(block.end),
             posterior=posterior,
             outcomes=known.before + len(known.taught) + len(taught),
             kept=keeps,
@@ -174,11 +170,11 @@ class Fold:
         self._grown = _Grown(block, revisions, posterior)
         return posterior
 
-    def _settled(self, start: int, end: int) -> _Block:
-        if self._block is None or (self._block.start, self._block.end) != (start, end):
+    def _settled(self, end: int) -> _Block:
+        if self._block is None or self._block.end != end:
             known = self._known(end)
             posterior = Posterior(known.all_trials(), self._fitted(end, known))
-            self._block = _Block(start, end, known, posterior)
+            self._block = _Block(end, known, posterior)
         return self._block
 
     def _fitted(self, end: int, known: Known) -> Hyper:
@@ -187,24 +183,28 @@ class Fold:
         """
         at = fitted_at(end)
         known_at = end if end <= _FITTED_AT[-1] else at
-        if self._fit is None or (self._fit.at, self._fit.known_at) != (at, known_at):
+        if self._fit is None or self._fit.known_at != known_at:
             then = known if known_at == end else self._known(known_at)
             trials = then.trials([row for row in then.taught if row.number <= at])
-            self._fit = _Fit(at, known_at, fitted(trials))
+            self._fit = _Fit(known_at, fitted(trials))
         return self._fit.hyper
 
     def _known(self, end: int) -> Known:
-        start = max(0, end - WINDOW)
+        start = window_start(end)
         return known_of(self._between(max(0, start - EARLIER), start + 1), self._between(start, end + 1))
 
 
-def window(number: int) -> tuple[int, int]:
-    """The run after which the window of this run begins, and the run up to which it is taken at once."""
+def block_end(number: int) -> int:
+    """The run up to which the runs before this one are taken at once."""
     before = number - 1
-    block = before // _BLOCK * _BLOCK
     if before < _BLOCK:
-        block = max((early for early in _EARLY if early <= before), default=0)
-    return max(0, block - WINDOW), block
+        return max((early for early in _EARLY if early <= before), default=0)
+    return before // _BLOCK * _BLOCK
+
+
+def window_start(end: int) -> int:
+    """The run after which the window begins, of a block up to run `end`."""
+    return max(0, end - WINDOW)
 
 
 def fitted_at(block: int) -> int:

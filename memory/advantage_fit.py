@@ -83,5 +83,5 @@ def log_density(terms: Terms, trials: Trials, hyper: Hyper) -> float:
     scaled = solve_triangular(lower, surplus, lower=True, check_finite=False).astype(np.float64)
     far = np.log(np.asarray(hyper.variances) / np.asarray(Hyper().variances)) / _LOG_STD
     company = (hyper.rho - RHO_MEAN) / RHO_STD
-    determinant = np.log(np.diag(lower).astype(np.float64)).sum()
-    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - determinant)
+    half_log_determinant = np.log(np.diag(lower).astype(np.float64)).sum()
+    return float(-0.5 * (scaled @ scaled + far @ far + company**2) - half_log_determinant)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from memento.bench.advantage import AdvantageArm
+from memento.bench.informed import InformedArm
 from memento.bench.released import ReleasedArm
 from memento.bench.worlds import MOST_SHOWN, World
 from memento.errors import UsageError
@@ -210,6 +211,8 @@ _OTHERS: dict[str, Callable[[World], Arm]] = {
     "memrl": MemRLArm,
     "released": ReleasedArm,
     "advantage": AdvantageArm,
+    "informed": partial(InformedArm, likeness="true"),
+    "informed-texts": partial(InformedArm, likeness="texts"),
     "oracle": partial(FixedArm, World.best),
 }
 ARMS = (*_OTHERS, *_POLICIES)

@@ -1,8 +1,8 @@
 """What could be learned at all: an arm that is told how its world works, but not which case is which.
 
 It knows b(s), how noisy a reward is, what a case's likeness to the task is worth, how much cases differ
-beside that, and how alike the effects of one case on two tasks are. So it starts where no home can; what it
-does not reach, outcomes alone cannot teach in as many tasks:
+beside that, and how alike the effects of one case on two tasks are. So it starts where no home can, and what
+it does not reach is hard to learn from as many outcomes:
 
     e(s,c) = α + β·cos(s,c) + f(s,c),  f(·,c) ~ a Gaussian process of covariance C(s,s'), alike for all cases
 
@@ -73,6 +73,8 @@ class InformedArm:
         self._factor, along, left = self._factor.followed_by(row.astype(np.float32), own)
         white = (came - float(along @ self._surplus)) / left
         self._surplus = np.append(self._surplus, np.float32(white))
+        if len(self._steps) == self._given.shape[1]:  # where tasks are tried several times
+            self._given = np.pad(self._given, ((0, 0), (0, len(self._steps))))
         self._given[cases, len(self._steps)] = weights
         self._tried[cases] = True
         self._steps.append(step)

@@ -74,6 +74,13 @@ def test_it_finds_good_cases_much_sooner_than_outcomes_alone_teach() -> None:
     assert np.mean(gains) > 0.15
 
 
+def test_it_learns_from_every_attempt_at_a_task() -> None:
+    once, thrice = (run_cell("quality", "informed", 0, 30, attempts=attempts) for attempts in (1, 3))
+    assert len(thrice.success) == 30
+    assert thrice.success[0] == once.success[0]
+    assert thrice.success != once.success
+
+
 def test_where_texts_do_not_tell_which_tasks_are_alike_it_matters_to_know() -> None:
     gains = [last("rare", "informed", s, 800) - last("rare", "informed-texts", s, 800) for s in range(3)]
     assert np.mean(gains) > 0.05

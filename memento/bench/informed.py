@@ -65,8 +65,7 @@ class InformedArm:
         if not shown:
             return
         cases = np.asarray(shown)
-        weights = self._world.attention[: len(cases)]
-        weights = (weights if self._world.adds else weights / weights.sum()).astype(np.float32)
+        weights = self._world.weights(len(cases)).astype(np.float32)
         row = (weights @ self._given[cases, : len(self._steps)]) * self._covariance[step, self._steps]
         own = float(weights @ weights) * float(self._covariance[step, step]) + NOISE
         came = reward - self._world.success(step, []) - float(weights @ self._expected[step, cases])

@@ -113,11 +113,13 @@ class World:
         """The expected success of a step with these cases shown, in the order of the slate."""
         if not shown:
             return float(np.clip(self.base[step], 0.02, 0.98))
-        weights = self.attention[: len(shown)]
-        if not self.adds:
-            weights = weights / weights.sum()
-        effect = float(weights @ self.effects[step, list(shown)])
+        effect = float(self.weights(len(shown)) @ self.effects[step, list(shown)])
         return float(np.clip(self.base[step] + effect, 0.02, 0.98))
+
+    def weights(self, count: int) -> Floats:
+        """What the effect of each case counts for in a slate of so many, shape (count,)."""
+        attention = self.attention[:count]
+        return attention if self.adds else attention / attention.sum()
 
     def nearest(self, step: int, count: int) -> tuple[NDArray[np.intp], Floats]:
         """The cases most similar to a step's task, nearest first, and their cosines."""
